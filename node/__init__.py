@@ -1,0 +1,1 @@
+"""The Hanse node: chain, store, records and the four stories (publish, access, training, audit) over them."""
