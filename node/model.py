@@ -1,8 +1,8 @@
 """The words of the alliance as frozen records with distinct id types. No behaviour, no I/O.
 
-Ids and digests are lower-case `0x` hex strings of 32 bytes; addresses are checksummed (EIP-55). Times are seconds since the
-epoch. The records under *What the chain says* mirror the events of contracts/interfaces one to one: same name, same fields
-in snake_case, so that `ledger.apply` can fold them and an auditor can re-encode them for the running hash.
+Ids and digests are lower-case `0x` hex strings of 32 bytes; addresses are checksummed (EIP-55). Times are seconds
+since the epoch. The records under *What the chain says* mirror the events of contracts/interfaces one to one: same
+name, same fields in snake_case, so that `ledger.apply` can fold them and an auditor can re-encode them for the running hash.
 
     event = Event(contract="Datasets", seq=1, at=Position(block=7, time=1_760_000_000, ...), said=Published(...))
 """
@@ -75,7 +75,7 @@ class Reason(IntEnum):
     ) = range(8)
 
 
-# --- parts of events ---------------------------------------------------------------------------------------------------
+# --- parts of events ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class TrainingTerms:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """One member's keys for one round: compressed point (x, parity), SHA-256 of the seed, digest of the share bundle."""
+    """One member's keys for one round: compressed point (x, parity), SHA-256 of the seed, share bundle's digest."""
 
     x: Digest
     parity: int
@@ -148,7 +148,7 @@ class Vector:
     leaves: int
 
 
-# --- what the chain says -----------------------------------------------------------------------------------------------
+# --- what the chain says ---
 
 
 @dataclass(frozen=True, slots=True)
