@@ -2,7 +2,8 @@
 
 Ids and digests are lower-case `0x` hex strings of 32 bytes; addresses are checksummed (EIP-55). Times are seconds
 since the epoch. The records under *What the chain says* mirror the events of contracts/interfaces one to one: same
-name, same fields in snake_case, so that `ledger.apply` can fold them and an auditor can re-encode them for the running hash.
+name, same fields in snake_case, so that `ledger.apply` can fold them and an auditor can re-encode them for the
+running hash.
 
     event = Event(contract="Datasets", seq=1, at=Position(block=7, time=1_760_000_000, ...), said=Published(...))
 """

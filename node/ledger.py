@@ -1,0 +1,597 @@
+"""The alliance's rules as a fold over what the chain said: who belongs, who published, who was granted what, which round.
+
+One rulebook, three uses: `follow` folds it into the local picture, `audit` judges history with it, and the tests use it as
+the oracle the contracts are fuzzed against. It does no I/O and reads no clock: every event carries its block's time.
+It does not check signatures, hashes or bytes; `audit` does.
+
+    ledger = Ledger()
+    for event in events: apply(ledger, event)
+    require_allowed(ledger, grant_id, who=bob, use=Use.READ, purposes=1, at=now)
+
+`apply` raises Untrusted, naming the rule, where an event breaks it, and leaves the ledger as it was.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import singledispatch
+from typing import Any
+
+from node import model
+from node.errors import NotFound, Refused, Untrusted
+from node.model import (
+    ZERO,
+    Address,
+    DatasetId,
+    DatasetState,
+    Digest,
+    Event,
+    GrantId,
+    GrantState,
+    Keys,
+    MemberState,
+    Phase,
+    Position,
+    Role,
+    Terms,
+    Time,
+    TrainingId,
+    TrainingTerms,
+    Use,
+    Vector,
+    Version,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    account: Address
+    index: int
+    state: MemberState
+    roles: Role
+    card: Digest
+    since: Time
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """One version as published, and when."""
+
+    number: int
+    content: Version
+    at: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    id: DatasetId
+    owner: Address
+    state: DatasetState
+    versions: tuple[PublishedVersion, ...]
+
+    @property
+    def current(self) -> PublishedVersion:
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a consumer asked for; `record` is the digest of the public request record."""
+
+    id: GrantId
+    dataset: DatasetId
+    version: int
+    consumer: Address
+    record: Digest
+    at: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    id: GrantId
+    terms: Terms
+    wrap: Digest
+    state: GrantState
+    at: Position
+    ended: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One member's place in a training."""
+
+    member: Address
+    dataset: DatasetId
+    version: int
+    hpke: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One secure sum: what each position posted, who survived, what was revealed and summed."""
+
+    number: int
+    keys: dict[int, Keys] = field(default_factory=dict)
+    vectors: dict[int, Vector] = field(default_factory=dict)
+    seeds: dict[int, Digest] = field(default_factory=dict)
+    total: Vector | None = None
+    poster: Address | None = None
+    survivors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    id: TrainingId
+    opener: Address
+    terms: TrainingTerms
+    phase: Phase
+    deadline: Time
+    seats: tuple[Seat, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    void: model.Reason = model.Reason.NONE
+    model: Digest = ZERO
+    attested: frozenset[Address] = frozenset()
+
+    def position(self, member: Address) -> int | None:
+        """The member's position in the roster, None where it has not joined."""
+        return next((i for i, seat in enumerate(self.seats) if seat.member == member), None)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything the chain has said so far, by id. Owned by the fold: read it, never write it."""
+
+    directory: dict[str, list[model.Entered]] = field(default_factory=lambda: defaultdict(list))
+    members: dict[Address, Member] = field(default_factory=dict)
+    epoch: int = 0
+    paused_until: Time = Time(0)
+    datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
+    requests: dict[GrantId, Request] = field(default_factory=dict)
+    grants: dict[GrantId, Grant] = field(default_factory=dict)
+    withdrawn: set[GrantId] = field(default_factory=set)
+    anchors: dict[tuple[Address, Digest], model.Anchored] = field(default_factory=dict)
+    receipts: list[model.Received] = field(default_factory=list)
+    trainings: dict[TrainingId, Training] = field(default_factory=dict)
+    spent: dict[tuple[DatasetId, int], int] = field(default_factory=lambda: defaultdict(int))
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def fold(events: Iterable[Event]) -> Ledger:
+    """The ledger after all `events`, in chain order. Raises Untrusted at the first that breaks a rule."""
+    ledger = Ledger()
+    for event in events:
+        apply(ledger, event)
+    return ledger
+
+
+def apply(ledger: Ledger, event: Event) -> None:
+    """Take in one event. Raises Untrusted where its number or its content breaks a rule; then nothing has changed."""
+    need = ledger.counts[event.contract] + 1
+    _rule(event.seq == need, "sequence", seen=event.seq, needed=need)
+    _apply(event.said, ledger, event.at)
+    ledger.counts[event.contract] = event.seq
+
+
+# --- questions ---
+
+
+def member_of(ledger: Ledger, account: Address) -> Member:
+    """Raises NotFound where the account never belonged."""
+    found = ledger.members.get(account)
+    if found is None:
+        raise NotFound("not a member of this alliance", clause="member", seen=account)
+    return found
+
+
+def require_active(ledger: Ledger, account: Address) -> Member:
+    """Refuse anybody but an active member."""
+    found = ledger.members.get(account)
+    if found is None or found.state != MemberState.ACTIVE or not found.roles & Role.MEMBER:
+        raise Refused(
+            "only an active member may do this",
+            clause="member",
+            seen=f"{account} {found.state.name.lower() if found else 'unknown'}",
+            needed="an active member",
+            hint="the alliance admits members by a quorum of its members",
+        )
+    return found
+
+
+def dataset_of(ledger: Ledger, dataset: DatasetId) -> Dataset:
+    """Raises NotFound for an id nobody published."""
+    found = ledger.datasets.get(dataset)
+    if found is None:
+        raise NotFound(
+            "no such dataset", clause="dataset", seen=dataset, hint="`hanse dataset list` shows what there is"
+        )
+    return found
+
+
+def grant_of(ledger: Ledger, grant: GrantId) -> Grant:
+    """Raises NotFound where nothing was granted under that id."""
+    found = ledger.grants.get(grant)
+    if found is None:
+        raise NotFound("no such grant", clause="grant", seen=grant, hint="`hanse grant list` shows what there is")
+    return found
+
+
+def training_of(ledger: Ledger, training: TrainingId) -> Training:
+    """Raises NotFound for an id nobody opened."""
+    found = ledger.trainings.get(training)
+    if found is None:
+        raise NotFound("no such training", clause="training", seen=training, hint="`hanse training list` shows them")
+    return found
+
+
+def require_allowed(ledger: Ledger, grant: GrantId, *, who: Address, use: Use, purposes: int, at: Time) -> Grant:
+    """Refuse, naming the clause, unless `who` may use the granted version so at time `at` (Grants.requireAllowed)."""
+    found = grant_of(ledger, grant)
+    terms = found.terms
+    _allow(found.state == GrantState.GRANTED, "state", found.state.name.lower(), "granted")
+    _allow(terms.consumer == who, "consumer", who, terms.consumer)
+    _allow(not int(use) & ~terms.uses, "use", Use(use), Use(terms.uses))
+    _allow(not purposes & ~terms.purposes, "purpose", purposes, terms.purposes)
+    _allow(at >= terms.from_, "from", at, f"at or after {terms.from_}")
+    _allow(at < terms.until, "until", at, f"before {terms.until}")
+    require_active(ledger, who)
+    return found
+
+
+# --- the rules, one event each ---
+
+
+@singledispatch
+def _apply(said: Any, ledger: Ledger, at: Position) -> None:
+    raise Untrusted("an event this node does not know", clause="event", seen=type(said).__name__)
+
+
+def _on(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def register(rule: Callable[..., None]) -> Callable[..., None]:
+        _apply.register(kind)(rule)
+        return rule
+
+    return register
+
+
+@_on(model.Entered)
+def _entered(said: model.Entered, ledger: Ledger, at: Position) -> None:
+    name = model.raw(said.name).rstrip(b"\0").decode("ascii", "replace")
+    ledger.directory[name].append(said)
+
+
+@_on(model.Admitted)
+def _admitted(said: model.Admitted, ledger: Ledger, at: Position) -> None:
+    _rule(said.account not in ledger.members, "admitted once", seen=said.account)
+    _rule(said.index == len(ledger.members) + 1, "index", seen=said.index, needed=len(ledger.members) + 1)
+    _rule(said.roles in range(1, 8), "roles", seen=said.roles)
+    _advance(ledger, said.epoch, founding=at.block == _birth(ledger, at))
+    ledger.members[said.account] = Member(
+        said.account, said.index, MemberState.ACTIVE, Role(said.roles), said.card, at.time
+    )
+
+
+@_on(model.StateChanged)
+def _state_changed(said: model.StateChanged, ledger: Ledger, at: Position) -> None:
+    found = _known(ledger, said.account)
+    _rule(found.state != MemberState.EXPELLED, "expelled for good", seen=said.account)
+    _rule(MemberState.ACTIVE <= said.state <= MemberState.EXPELLED, "state", seen=said.state)
+    _advance(ledger, said.epoch)
+    ledger.members[said.account] = replace(found, state=MemberState(said.state))
+
+
+@_on(model.AccountRotated)
+def _rotated(said: model.AccountRotated, ledger: Ledger, at: Position) -> None:
+    found = _known(ledger, said.from_)
+    _rule(said.to not in ledger.members, "new account", seen=said.to)
+    _rule(found.index == said.index, "index", seen=said.index, needed=found.index)
+    _advance(ledger, said.epoch)
+    del ledger.members[said.from_]
+    ledger.members[said.to] = replace(found, account=said.to)
+
+
+@_on(model.CardChanged)
+def _card_changed(said: model.CardChanged, ledger: Ledger, at: Position) -> None:
+    found = _active(ledger, said.account, at, even_paused=True)
+    ledger.members[said.account] = replace(found, card=said.card)
+
+
+@_on(model.Approved)
+def _approved(said: model.Approved, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.account, at, even_paused=True)
+
+
+@_on(model.PauseSet)
+def _pause_set(said: model.PauseSet, ledger: Ledger, at: Position) -> None:
+    _advance(ledger, said.epoch)
+    ledger.paused_until = said.until
+
+
+@_on(model.Published)
+def _published(said: model.Published, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.owner, at)
+    found = ledger.datasets.get(said.id)
+    version = PublishedVersion(said.version, said.content, at)
+    if found is None:
+        _rule(said.version == 1, "first version", seen=said.version, needed=1)
+        ledger.datasets[said.id] = Dataset(said.id, said.owner, DatasetState.ACTIVE, (version,))
+        return
+    _rule(found.owner == said.owner, "owner", seen=said.owner, needed=found.owner)
+    _rule(found.state == DatasetState.ACTIVE, "not retired", seen=said.id)
+    _rule(said.version == len(found.versions) + 1, "next version", seen=said.version, needed=len(found.versions) + 1)
+    ledger.datasets[said.id] = replace(found, versions=(*found.versions, version))
+
+
+@_on(model.Retired)
+def _retired(said: model.Retired, ledger: Ledger, at: Position) -> None:
+    found = _dataset(ledger, said.id)
+    _rule(found.owner == said.owner, "owner", seen=said.owner, needed=found.owner)
+    ledger.datasets[said.id] = replace(found, state=DatasetState.RETIRED)
+
+
+@_on(model.Transferred)
+def _transferred(said: model.Transferred, ledger: Ledger, at: Position) -> None:
+    found = _dataset(ledger, said.id)
+    _rule(found.owner == said.from_, "owner", seen=said.from_, needed=found.owner)
+    _active(ledger, said.to, at)
+    ledger.datasets[said.id] = replace(found, owner=said.to)
+
+
+@_on(model.Anchored)
+def _anchored(said: model.Anchored, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.owner, at)
+    key = (said.owner, said.root)
+    _rule(key not in ledger.anchors, "anchored once", seen=said.root)
+    ledger.anchors[key] = said
+
+
+@_on(model.Requested)
+def _requested(said: model.Requested, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.consumer, at)
+    found = _dataset(ledger, said.dataset)
+    _rule(said.version == found.current.number, "current version", seen=said.version, needed=found.current.number)
+    ledger.requests[said.id] = Request(said.id, said.dataset, said.version, said.consumer, said.request, at)
+
+
+@_on(model.Granted)
+def _granted(said: model.Granted, ledger: Ledger, at: Position) -> None:
+    terms, found = said.terms, _dataset(ledger, said.dataset)
+    _rule(said.dataset == terms.dataset and said.consumer == terms.consumer, "terms", seen=said.id)
+    _rule(said.id not in ledger.grants and said.id not in ledger.withdrawn, "decided once", seen=said.id)
+    _rule(found.owner == terms.owner, "owner", seen=terms.owner, needed=found.owner)
+    _active(ledger, terms.owner, at)
+    _active(ledger, terms.consumer, at)
+    current = found.current
+    _rule(terms.version == current.number, "current version", seen=terms.version, needed=current.number)
+    _rule(not terms.uses & ~current.content.uses, "uses offered", seen=terms.uses, needed=current.content.uses)
+    _rule(terms.from_ < terms.until, "period", seen=(terms.from_, terms.until))
+    _rule(at.time <= terms.deadline, "deadline", seen=at.time, needed=terms.deadline)
+    _replace_grant(ledger, terms, at)
+    ledger.grants[said.id] = Grant(said.id, terms, said.wrap, GrantState.GRANTED, at)
+
+
+def _replace_grant(ledger: Ledger, terms: Terms, at: Position) -> None:
+    if terms.replaces == ZERO:
+        return
+    old = ledger.grants.get(terms.replaces)
+    _rule(old is not None and old.state == GrantState.GRANTED, "replaces a standing grant", seen=terms.replaces)
+    assert old is not None
+    _rule(old.terms.consumer == terms.consumer and old.terms.dataset == terms.dataset, "same parties", seen=old.id)
+    ledger.grants[old.id] = replace(old, state=GrantState.REPLACED, ended=at)
+
+
+@_on(model.Revoked)
+def _revoked(said: model.Revoked, ledger: Ledger, at: Position) -> None:
+    found = ledger.grants.get(said.id)
+    _rule(found is not None and found.state == GrantState.GRANTED, "revokes a standing grant", seen=said.id)
+    assert found is not None
+    owner = _dataset(ledger, said.dataset, even_retired=True).owner
+    _rule(said.by in (owner, found.terms.owner, found.terms.consumer), "a party", seen=said.by)
+    ledger.grants[said.id] = replace(found, state=GrantState.REVOKED, ended=at)
+
+
+@_on(model.Withdrawn)
+def _withdrawn(said: model.Withdrawn, ledger: Ledger, at: Position) -> None:
+    _rule(said.id not in ledger.grants and said.id not in ledger.withdrawn, "undecided", seen=said.id)
+    ledger.withdrawn.add(said.id)
+
+
+@_on(model.Received)
+def _received(said: model.Received, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.consumer, at, even_paused=True)
+    ledger.receipts.append(said)
+
+
+@_on(model.Opened)
+def _opened(said: model.Opened, ledger: Ledger, at: Position) -> None:
+    _active(ledger, said.opener, at)
+    _rule(said.id not in ledger.trainings, "opened once", seen=said.id)
+    terms = said.terms
+    _rule(3 <= terms.seats <= 64 and 3 <= terms.minimum <= terms.seats, "seats", seen=(terms.seats, terms.minimum))
+    _rule(terms.seats < 2 * terms.threshold <= 2 * terms.seats, "threshold", seen=terms.threshold, needed=terms.seats)
+    _rule(terms.ring in (32, 64) and terms.rounds > 0, "ring and rounds", seen=(terms.ring, terms.rounds))
+    ledger.trainings[said.id] = Training(said.id, said.opener, terms, Phase.JOINING, said.join_until)
+
+
+@_on(model.Joined)
+def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.JOINING)
+    _active(ledger, said.member, at)
+    _rule(found.position(said.member) is None, "joined once", seen=said.member)
+    _rule(said.position == len(found.seats) < found.terms.seats, "position", seen=said.position)
+    dataset = _dataset(ledger, said.dataset)
+    version = dataset.current
+    _rule(dataset.owner == said.member, "owner", seen=said.member, needed=dataset.owner)
+    _rule(version.number == said.version, "current version", seen=said.version, needed=version.number)
+    _rule(bool(version.content.uses & Use.TRAIN), "may be trained on", seen=said.dataset)
+    left = version.content.budget - ledger.spent[said.dataset, said.version]
+    _rule(found.terms.epsilon <= left, "budget", seen=found.terms.epsilon, needed=left)
+    ledger.spent[said.dataset, said.version] += found.terms.epsilon
+    seat = Seat(said.member, said.dataset, said.version, said.hpke)
+    ledger.trainings[said.id] = replace(found, seats=(*found.seats, seat))
+
+
+@_on(model.Keyed)
+def _keyed(said: model.Keyed, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
+    _seated(found, said.member, said.position)
+    round_ = _round(found, said.round)
+    _rule(said.position not in round_.keys, "keyed once", seen=said.position)
+    _put(ledger, found, replace(round_, keys=round_.keys | {said.position: said.keys}))
+
+
+@_on(model.Contributed)
+def _contributed(said: model.Contributed, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.CONTRIBUTING)
+    _seated(found, said.member, said.position)
+    _in_time(found, at)
+    round_ = _round(found, said.round)
+    _rule(said.round == len(found.rounds) - 1, "round", seen=said.round, needed=len(found.rounds) - 1)
+    _rule(said.position in round_.keys, "posted keys for the round", seen=said.position)
+    _rule(said.position not in round_.vectors, "contributes once", seen=said.position)
+    _put(ledger, found, replace(round_, vectors=round_.vectors | {said.position: said.vector}))
+    if said.next.x != ZERO:
+        after = Round(said.round + 1)
+        # keys for the next round wait in a round of their own until the aggregate opens it
+        _put_next(ledger, said.id, after, said.position, said.next)
+
+
+@_on(model.Revealed)
+def _revealed(said: model.Revealed, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.REVEALING)
+    _seated(found, said.member, said.position)
+    round_ = _round(found, said.round)
+    _rule(said.position in round_.vectors, "a survivor", seen=said.position)
+    _rule(said.position not in round_.seeds, "reveals once", seen=said.position)
+    _put(ledger, found, replace(round_, seeds=round_.seeds | {said.position: said.seed}))
+
+
+@_on(model.Aggregated)
+def _aggregated(said: model.Aggregated, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.AGGREGATING)
+    _rule(found.position(said.poster) is not None, "a joined member", seen=said.poster)
+    round_ = _round(found, said.round)
+    _rule(said.survivors == _bits(round_.vectors), "survivors", seen=said.survivors, needed=_bits(round_.vectors))
+    _put(ledger, found, replace(round_, total=said.vector, poster=said.poster, survivors=said.survivors))
+
+
+@_on(model.PhaseChanged)
+def _phase_changed(said: model.PhaseChanged, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id)
+    _rule((found.phase, Phase(said.phase)) in _STEPS, "phase", seen=(found.phase.name, Phase(said.phase).name))
+    ledger.trainings[said.id] = replace(found, phase=Phase(said.phase), deadline=said.deadline)
+
+
+@_on(model.Voided)
+def _voided(said: model.Voided, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id)
+    _rule(found.phase not in (Phase.FINAL, Phase.VOID), "still open", seen=found.phase.name)
+    ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=model.Reason(said.reason))
+
+
+@_on(model.Finalized)
+def _finalized(said: model.Finalized, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id, Phase.CHALLENGING)
+    _rule(at.time >= found.deadline, "challenge window", seen=at.time, needed=found.deadline)
+    ledger.trainings[said.id] = replace(found, phase=Phase.FINAL, model=said.model)
+
+
+@_on(model.Attested)
+def _attested(said: model.Attested, ledger: Ledger, at: Position) -> None:
+    found = _training(ledger, said.id)
+    _rule(found.position(said.member) is not None, "a joined member", seen=said.member)
+    ledger.trainings[said.id] = replace(found, attested=found.attested | {said.member})
+
+
+_STEPS = {
+    (Phase.JOINING, Phase.KEYING),
+    (Phase.KEYING, Phase.CONTRIBUTING),
+    (Phase.CONTRIBUTING, Phase.REVEALING),
+    (Phase.REVEALING, Phase.AGGREGATING),
+    (Phase.AGGREGATING, Phase.CONTRIBUTING),
+    (Phase.AGGREGATING, Phase.CHALLENGING),
+}
+
+
+# --- small checks ---
+
+
+def _rule(holds: bool, clause: str, *, seen: Any, needed: Any = None) -> None:
+    if not holds:
+        raise Untrusted("the chain says what its rules forbid", clause=clause, seen=seen, needed=needed)
+
+
+def _allow(holds: bool, clause: str, seen: Any, needed: Any) -> None:
+    if not holds:
+        raise Refused("the grant does not allow this", clause=clause, seen=seen, needed=needed)
+
+
+def _known(ledger: Ledger, account: Address) -> Member:
+    found = ledger.members.get(account)
+    _rule(found is not None, "a member", seen=account)
+    assert found is not None
+    return found
+
+
+def _active(ledger: Ledger, account: Address, at: Position, *, even_paused: bool = False) -> Member:
+    found = _known(ledger, account)
+    _rule(found.state == MemberState.ACTIVE, "an active member", seen=f"{account} {found.state.name.lower()}")
+    _rule(even_paused or at.time >= ledger.paused_until, "not paused", seen=at.time, needed=ledger.paused_until)
+    return found
+
+
+def _advance(ledger: Ledger, epoch: int, *, founding: bool = False) -> None:
+    """Each decision raises the epoch by one; founders share epoch 0."""
+    need = 0 if founding else ledger.epoch + 1
+    _rule(epoch == need, "epoch", seen=epoch, needed=need)
+    ledger.epoch = epoch
+
+
+def _birth(ledger: Ledger, at: Position) -> int:
+    """The block of the founding: that of the first admission."""
+    return ledger.counts["Members"] and at.block if ledger.epoch == 0 else -1
+
+
+def _dataset(ledger: Ledger, dataset: DatasetId, *, even_retired: bool = False) -> Dataset:
+    found = ledger.datasets.get(dataset)
+    _rule(found is not None, "a published dataset", seen=dataset)
+    assert found is not None
+    _rule(even_retired or found.state == DatasetState.ACTIVE, "not retired", seen=dataset)
+    return found
+
+
+def _training(ledger: Ledger, training: TrainingId, *phases: Phase) -> Training:
+    found = ledger.trainings.get(training)
+    _rule(found is not None, "an open training", seen=training)
+    assert found is not None
+    _rule(not phases or found.phase in phases, "phase", seen=found.phase.name, needed=[p.name for p in phases])
+    return found
+
+
+def _seated(training: Training, member: Address, position: int) -> None:
+    _rule(training.position(member) == position, "seat", seen=(member, position), needed=training.position(member))
+
+
+def _in_time(training: Training, at: Position) -> None:
+    _rule(at.time <= training.deadline, "deadline", seen=at.time, needed=training.deadline)
+
+
+def _round(training: Training, number: int) -> Round:
+    return next((r for r in training.rounds if r.number == number), Round(number))
+
+
+def _put(ledger: Ledger, training: Training, round_: Round) -> None:
+    others = [r for r in ledger.trainings[training.id].rounds if r.number != round_.number]
+    rounds = tuple(sorted([*others, round_], key=lambda r: r.number))
+    ledger.trainings[training.id] = replace(ledger.trainings[training.id], rounds=rounds)
+
+
+def _put_next(ledger: Ledger, training: TrainingId, after: Round, position: int, keys: Keys) -> None:
+    found = ledger.trainings[training]
+    known = _round(found, after.number)
+    _put(ledger, found, replace(known, keys=known.keys | {position: keys}))
+
+
+def _bits(positions: Iterable[int]) -> int:
+    return sum(1 << p for p in positions)
