@@ -1,8 +1,7 @@
-"""The alliance's rules as a fold over what the chain said: who belongs, who published, who was granted what, which round.
+"""The alliance's rules as a fold over what the chain said: who belongs, published, was granted what, and each round.
 
-One rulebook, three uses: `follow` folds it into the local picture, `audit` judges history with it, and the tests use it as
-the oracle the contracts are fuzzed against. It does no I/O and reads no clock: every event carries its block's time.
-It does not check signatures, hashes or bytes; `audit` does.
+One rulebook, three uses: `follow` folds it into the local picture, `audit` judges history with it, and the tests use it
+as the oracle the contracts are fuzzed against. No I/O, no clock: every event carries its block's time. It does not check signatures, hashes or bytes; `audit` does.
 
     ledger = Ledger()
     for event in events: apply(ledger, event)
@@ -134,6 +133,11 @@ class Training:
     model: Digest = ZERO
     attested: frozenset[Address] = frozenset()
 
+    @property
+    def round(self) -> int:
+        """Number of the round under way: how many sums have been posted."""
+        return sum(r.total is not None for r in self.rounds)
+
     def position(self, member: Address) -> int | None:
         """The member's position in the roster, None where it has not joined."""
         return next((i for i, seat in enumerate(self.seats) if seat.member == member), None)
@@ -146,7 +150,7 @@ class Ledger:
     directory: dict[str, list[model.Entered]] = field(default_factory=lambda: defaultdict(list))
     members: dict[Address, Member] = field(default_factory=dict)
     epoch: int = 0
-    paused_until: Time = Time(0)
+    paused_until: int = 0
     datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
     requests: dict[GrantId, Request] = field(default_factory=dict)
     grants: dict[GrantId, Grant] = field(default_factory=dict)
@@ -266,7 +270,7 @@ def _admitted(said: model.Admitted, ledger: Ledger, at: Position) -> None:
     _rule(said.account not in ledger.members, "admitted once", seen=said.account)
     _rule(said.index == len(ledger.members) + 1, "index", seen=said.index, needed=len(ledger.members) + 1)
     _rule(said.roles in range(1, 8), "roles", seen=said.roles)
-    _advance(ledger, said.epoch, founding=at.block == _birth(ledger, at))
+    _advance(ledger, said.epoch)
     ledger.members[said.account] = Member(
         said.account, said.index, MemberState.ACTIVE, Role(said.roles), said.card, at.time
     )
@@ -372,7 +376,7 @@ def _granted(said: model.Granted, ledger: Ledger, at: Position) -> None:
 
 
 def _replace_grant(ledger: Ledger, terms: Terms, at: Position) -> None:
-    if terms.replaces == ZERO:
+    if terms.replaces == GrantId(ZERO):
         return
     old = ledger.grants.get(terms.replaces)
     _rule(old is not None and old.state == GrantState.GRANTED, "replaces a standing grant", seen=terms.replaces)
@@ -447,14 +451,12 @@ def _contributed(said: model.Contributed, ledger: Ledger, at: Position) -> None:
     _seated(found, said.member, said.position)
     _in_time(found, at)
     round_ = _round(found, said.round)
-    _rule(said.round == len(found.rounds) - 1, "round", seen=said.round, needed=len(found.rounds) - 1)
+    _rule(said.round == found.round, "round", seen=said.round, needed=found.round)
     _rule(said.position in round_.keys, "posted keys for the round", seen=said.position)
     _rule(said.position not in round_.vectors, "contributes once", seen=said.position)
     _put(ledger, found, replace(round_, vectors=round_.vectors | {said.position: said.vector}))
     if said.next.x != ZERO:
-        after = Round(said.round + 1)
-        # keys for the next round wait in a round of their own until the aggregate opens it
-        _put_next(ledger, said.id, after, said.position, said.next)
+        _put_next(ledger, said)
 
 
 @_on(model.Revealed)
@@ -541,16 +543,10 @@ def _active(ledger: Ledger, account: Address, at: Position, *, even_paused: bool
     return found
 
 
-def _advance(ledger: Ledger, epoch: int, *, founding: bool = False) -> None:
-    """Each decision raises the epoch by one; founders share epoch 0."""
-    need = 0 if founding else ledger.epoch + 1
-    _rule(epoch == need, "epoch", seen=epoch, needed=need)
+def _advance(ledger: Ledger, epoch: int) -> None:
+    """Each decision raises the epoch by one; the founders, before any decision, share epoch 0."""
+    _rule(epoch == ledger.epoch + 1 or epoch == ledger.epoch == 0, "epoch", seen=epoch, needed=ledger.epoch + 1)
     ledger.epoch = epoch
-
-
-def _birth(ledger: Ledger, at: Position) -> int:
-    """The block of the founding: that of the first admission."""
-    return ledger.counts["Members"] and at.block if ledger.epoch == 0 else -1
 
 
 def _dataset(ledger: Ledger, dataset: DatasetId, *, even_retired: bool = False) -> Dataset:
@@ -587,10 +583,11 @@ def _put(ledger: Ledger, training: Training, round_: Round) -> None:
     ledger.trainings[training.id] = replace(ledger.trainings[training.id], rounds=rounds)
 
 
-def _put_next(ledger: Ledger, training: TrainingId, after: Round, position: int, keys: Keys) -> None:
-    found = ledger.trainings[training]
-    known = _round(found, after.number)
-    _put(ledger, found, replace(known, keys=known.keys | {position: keys}))
+def _put_next(ledger: Ledger, said: model.Contributed) -> None:
+    """Keys for the next round wait in a round of their own until the aggregate opens it."""
+    found = ledger.trainings[said.id]
+    after = _round(found, said.round + 1)
+    _put(ledger, found, replace(after, keys=after.keys | {said.position: said.next}))
 
 
 def _bits(positions: Iterable[int]) -> int:
