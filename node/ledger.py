@@ -1,7 +1,8 @@
 """The alliance's rules as a fold over what the chain said: who belongs, published, was granted what, and each round.
 
 One rulebook, three uses: `follow` folds it into the local picture, `audit` judges history with it, and the tests use it
-as the oracle the contracts are fuzzed against. No I/O, no clock: every event carries its block's time. It does not check signatures, hashes or bytes; `audit` does.
+as the oracle the contracts are fuzzed against. No I/O, no clock: every event carries its block's time. Signatures,
+hashes and bytes are not its matter; `audit` checks those.
 
     ledger = Ledger()
     for event in events: apply(ledger, event)
