@@ -1,8 +1,8 @@
 """Terms of use: what an owner offers, what a consumer asks, and where each clause is enforced.
 
-An offer and an agreement are ODRL 2.2 documents in JSON-LD (https://www.w3.org/TR/odrl-model/); the clauses that a contract
-can judge are also numbers in `model.Terms`, which both parties sign. A clause is either enforced, and a test shows the
-refusal, or shown as "declared only". Pure: no I/O, no clock.
+An offer and an agreement are ODRL 2.2 documents in JSON-LD (https://www.w3.org/TR/odrl-model/); the clauses that a
+contract can judge are also numbers in `model.Terms`, which both parties sign. A clause is either enforced, and a test
+shows the refusal, or shown as "declared only". Pure: no I/O, no clock.
 
     offer = Offer(uses=Use.READ | Use.TRAIN, purposes=("research",), days=90, count=0)
     require_offered(offer, terms)            # Refused, naming the clause
@@ -29,7 +29,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an owner offers for one version. `days`: longest period of a grant; `count`: most openings, 0 without limit."""
+    """What an owner offers for one version. `days`: longest period; `count`: most openings, 0 without limit."""
 
     uses: Use = Use.READ | Use.TRAIN
     purposes: tuple[str, ...] = PURPOSES
@@ -100,9 +100,8 @@ def offer_document(offer: Offer) -> dict[str, Any]:
     ]
     if offer.count:
         constraints.append(_constraint("count", "lteq", offer.count))
-    return {"@context": ODRL, "@type": "Offer", "profile": "https://w3id.org/hanse", "permission": [
-        {"action": _ACTIONS[use], "constraint": constraints} for use in Use if offer.uses & use
-    ]}  # fmt: skip
+    permissions = [{"action": _ACTIONS[use], "constraint": constraints} for use in Use if offer.uses & use]
+    return _odrl("Offer") | {"permission": permissions}
 
 
 def parse_offer(document: dict[str, Any]) -> Offer:
@@ -130,11 +129,16 @@ def agreement_document(terms: Terms) -> dict[str, Any]:
     ]
     if terms.count:
         constraints.append(_constraint("count", "lteq", terms.count))
-    return {"@context": ODRL, "@type": "Agreement", "profile": "https://w3id.org/hanse",
-            "assigner": f"did:pkh:{terms.owner}", "assignee": f"did:pkh:{terms.consumer}", "permission": [
-                {"target": f"urn:hanse:{terms.dataset}:{terms.version}", "action": _ACTIONS[use], "constraint": constraints}
-                for use in Use if terms.uses & use
-            ]}  # fmt: skip
+    target = f"urn:hanse:{terms.dataset}:{terms.version}"
+    permissions = [
+        {"target": target, "action": _ACTIONS[use], "constraint": constraints} for use in Use if terms.uses & use
+    ]
+    parties = {"assigner": f"did:pkh:{terms.owner}", "assignee": f"did:pkh:{terms.consumer}"}
+    return _odrl("Agreement") | parties | {"permission": permissions}
+
+
+def _odrl(kind: str) -> dict[str, Any]:
+    return {"@context": ODRL, "@type": kind, "profile": "https://w3id.org/hanse"}
 
 
 def _constraint(left: str, operator: str, right: Any) -> dict[str, Any]:
