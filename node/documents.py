@@ -1,6 +1,6 @@
 """The public documents of the alliance and the private manifest: frozen records and their one canonical byte form.
 
-Each document is canonical JSON (RFC 8785) with its `schema` named, up to 1 MiB, so that it is one raw block in the store
+Each document is canonical JSON (RFC 8785) with its `schema` named, up to 1 MiB, so that it is one raw block in a store
 and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 
     data = encode(Card(name="Alice Mills", endpoints=("https://alice.example",), hpke="..."))
@@ -43,7 +43,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a version is: for members only. Its digest is the commitment on chain, hidden by the salt (64 hex digits)."""
+    """What a version is: for members only. Its digest is the commitment on chain, hidden by the salt (hex)."""
 
     dataset: DatasetId
     version: int
