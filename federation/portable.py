@@ -3,6 +3,7 @@
 IEEE 754 fixes + - * / sqrt and scaling by powers of two, but neither `exp` and `log` nor the order in which BLAS adds.
 These functions use the former only, in a fixed order, on each record by itself: the value for a record does not depend
 on the records beside it. Slower than BLAS, and good to about 1 unit in the last place; no general linear algebra.
+(Totals of floats elsewhere use `math.fsum`: `sum` and `numpy.sum` add differently from version to version.)
 
     weights = solve(hessian, gradient)
     chances = sigmoid(dot(table, weights))

@@ -1,18 +1,21 @@
-"""All members of a round in memory, through the real steps: what the tests, the estimators and the adversaries use.
+"""All members of a training in memory, through the real steps: what the tests, the estimators and the adversaries use.
 
 Not a transport and not a ledger: everybody is on time unless `Absent` says otherwise, and messages cross as bytes where
 they would in the world (bundles, states, contributions).
 
     outcome = run_round(vectors, context=context, rand=os.urandom)
-    outcome.total            # lanes; equal to the plain sum of the survivors' vectors
+    training = train(LOGISTIC, params, tables, rand=os.urandom)
+    assert training.totals == pooled(LOGISTIC, params, all_records).totals
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic
 
 from federation import records
+from federation.algorithms import Algorithm, Params, State, advance, vector
 from federation.securesum import (
     Address,
     Bundle,
@@ -33,6 +36,7 @@ from federation.securesum import (
     reveal_silent,
 )
 from federation.securesum.keys import Random
+from federation.tables import Table
 from federation.vectors import Lanes, from_bytes, to_bytes
 
 
@@ -135,3 +139,39 @@ def _reveal(round: Round, states: dict[Address, MemberState], absent: Absent) ->
 
 def _after_restart(state: MemberState) -> MemberState:
     return records.load(MemberState, records.dump(state))
+
+
+@dataclass(frozen=True)
+class Training(Generic[State]):
+    """The sum of every round as public bytes, and the state that follows from them."""
+
+    state: State
+    totals: tuple[bytes, ...]
+
+
+def train(
+    algorithm: Algorithm[Params, State], params: Params, tables: Sequence[Table], *, rand: Random
+) -> Training[State]:
+    """All rounds of a training, each a real secure sum; one table a member, three members or more."""
+    members = addresses(len(tables))
+    share_keys = {member: ShareKey.draw(rand) for member in members}
+    state, totals = algorithm.start(params), list[bytes]()
+    while not algorithm.done(params, state):
+        vectors = {m: vector(algorithm, params, state, table) for m, table in zip(members, tables, strict=True)}
+        outcome = run_round(vectors, context=context_of(len(totals)), rand=rand, share_keys=share_keys)
+        totals.append(to_bytes(outcome.total))
+        state = advance(algorithm, params, state, outcome.total)
+    return Training(state, tuple(totals))
+
+
+def pooled(algorithm: Algorithm[Params, State], params: Params, table: Table) -> Training[State]:
+    """The same rounds with all records in one place and no masks: the oracle that `train` must equal bit for bit.
+
+    `params.records` must allow as many records in one place.
+    """
+    state, totals = algorithm.start(params), list[bytes]()
+    while not algorithm.done(params, state):
+        total = vector(algorithm, params, state, table)
+        totals.append(to_bytes(total))
+        state = advance(algorithm, params, state, total)
+    return Training(state, tuple(totals))
