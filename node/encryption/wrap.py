@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from node import canon
 from node.errors import Misuse, Untrusted
+from node.model import Address, DatasetId, Digest, GrantId, digest
 
 SCHEMA = "hanse/wrap/1"
 SUITE = "HPKE-MLKEM768X25519-HKDFSHA256-AES256GCM"
@@ -36,7 +37,7 @@ RECORD_LIMIT = 8192
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 Sign = Callable[[bytes], bytes]  # a 32-byte digest -> the owner's signature over it
-Recover = Callable[[bytes, bytes], str]  # (digest, signature) -> address of the signer; raises Untrusted
+Recover = Callable[[bytes, bytes], Address]  # (digest, signature) -> address of the signer; raises Untrusted
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class PublicKey:
             raise Untrusted("no recipient key", clause="recipient", seen=len(self.raw), needed=f"{PUBLIC_SIZE} bytes")
 
     @property
-    def digest(self) -> bytes:
+    def digest(self) -> Digest:
         """SHA-256 of the raw bytes: the name of the key."""
-        return hashlib.sha256(self.raw).digest()
+        return digest(hashlib.sha256(self.raw).digest())
 
     @cached_property
     def _hpke(self) -> hpke.MLKEM768X25519PublicKey:
@@ -76,7 +77,7 @@ class RecipientKey:
         self.public = PublicKey(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
 
     def __repr__(self) -> str:
-        return f"RecipientKey({self.public.digest.hex()[:16]})"
+        return f"RecipientKey({self.public.digest[:18]})"
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ class WrapContext:
     """What a wrapped key is for. Every field is bound: a wrap opens under exactly these values and no others."""
 
     chain_id: int
-    grants: str  # address of the Grants contract
-    dataset: str
+    grants: Address  # the Grants contract
+    dataset: DatasetId
     version: int
     envelope: str  # CID of the sealed bytes
-    grant: str
-    recipient: str  # hex of the recipient key's digest
+    grant: GrantId
+    recipient: Digest  # of the recipient's public key
 
     def info(self) -> bytes:
         """HPKE's `info`: canonical JSON of label, suite and all fields (injective, so no lengths are needed)."""
@@ -102,8 +103,8 @@ class WrapContext:
         context = cls(**document)
         for field in fields(cls):
             value = getattr(context, field.name)
-            if type(value) is not {"int": int, "str": str}[str(field.type)]:
-                raise Untrusted("a field has the wrong type", clause=field.name, needed=field.type)
+            if type(value) is not (int if field.type == "int" else str):
+                raise Untrusted("a field has the wrong type", clause=field.name, seen=type(value).__name__)
         return context
 
 
@@ -141,7 +142,7 @@ class Expected:
     """What the opener knows from elsewhere (the chain, its own key): never taken from the record."""
 
     context: WrapContext
-    owner: str
+    owner: Address
     recover: Recover
 
 
@@ -149,7 +150,7 @@ def wrap(file_key: bytes, recipient: PublicKey, context: WrapContext, *, sign: S
     """Wrap a 32-byte file key for `recipient`, signed by the owner. Raises Misuse when `context` names another key."""
     if len(file_key) != 32:
         raise Misuse("a file key has 32 bytes", clause="key", seen=len(file_key), needed=32)
-    if context.recipient != recipient.digest.hex():
+    if context.recipient != recipient.digest:
         raise Misuse("the context names another recipient key", clause="recipient", seen=context.recipient)
     wrapped = _SUITE.encrypt(file_key, recipient._hpke, context.info())
     return WrapRecord(context, wrapped, sign(canon.digest(_unsigned(context, wrapped))))
@@ -162,7 +163,7 @@ def verify(record: WrapRecord, expected: Expected) -> None:
         if seen != needed:
             raise Untrusted("the key was wrapped for something else", clause=field.name, seen=seen, needed=needed)
     signer = expected.recover(record.digest, record.signature)
-    if signer.lower() != expected.owner.lower():
+    if signer != expected.owner:
         raise Untrusted("the record is not signed by the owner", clause="signature", seen=signer, needed=expected.owner)
 
 
