@@ -14,7 +14,7 @@ from typing import TypeVar
 from node import ledger as rules
 from node.errors import Misuse, NotFound
 from node.ledger import Ledger
-from node.model import ZERO, Address, DatasetId, Digest, GrantId, Terms, Time, TrainingId, TxHash, Use
+from node.model import ZERO, Address, Card, DatasetId, Digest, GrantId, Terms, Time, TrainingId, TxHash, Use
 from node.policy import names
 
 Found = TypeVar("Found")
@@ -121,8 +121,25 @@ class Training:
     void: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class MemberCard:
+    """A member with what its public card says; `recipient` is the digest of the key its grants are wrapped for."""
+
+    account: Address
+    state: str
+    roles: tuple[str, ...]
+    name: str
+    endpoints: tuple[str, ...]
+    recipient: Digest
+
+
 def member(found: rules.Member) -> Member:
     return Member(found.account, found.state.name.lower(), _words(found.roles), found.card, found.since)
+
+
+def with_card(found: rules.Member, card: Card, recipient: Digest) -> MemberCard:
+    words = (found.state.name.lower(), _words(found.roles))
+    return MemberCard(found.account, *words, card.name, card.endpoints, recipient)
 
 
 def dataset(found: rules.Dataset) -> Dataset:
@@ -180,26 +197,30 @@ def training(found: rules.Training) -> Training:
     )
 
 
-def whole(prefix: str, ids: Iterable[str], what: str) -> str:
+def known(prefix: str, by_id: Mapping[Found, object], what: str) -> Found:
     """The one id that begins with `prefix`. Raises NotFound for none, Misuse for several or for what is no id."""
     text = prefix.lower()
-    if len(text) == 66 and _is_hex(text):
-        return text
-    if not (_is_hex(text) and len(text) >= 2 + MIN_PREFIX):
+    if not (text.startswith("0x") and set(text[2:]) <= set("0123456789abcdef") and 2 + MIN_PREFIX <= len(text) <= 66):
         needed = f"0x and 64 hex digits, or the first {MIN_PREFIX} or more of them"
         raise Misuse(f"this is no id of a {what}", clause=what, seen=prefix[:80], needed=needed)
-    found = [known for known in ids if known.startswith(text)]
+    found = [key for key in list(by_id) if str(key).startswith(text)]
     if not found:
         hint = f"`hanse {what} list` shows what there is"
         raise NotFound(f"no {what} has an id that begins so", clause=what, seen=prefix, hint=hint)
     if len(found) > 1:
-        raise Misuse(f"several ids of a {what} begin so", clause=what, seen=", ".join(found[:3]), needed="more digits")
+        few = ", ".join(str(key) for key in found[:3])
+        raise Misuse(f"several ids of a {what} begin so", clause=what, seen=few, needed="more digits")
     return found[0]
 
 
-def known(prefix: str, by_id: Mapping[Found, object], what: str) -> Found:
-    """`whole` among the keys of a mapping, as the id type of those keys."""
-    return whole(prefix, (str(key) for key in by_id), what)  # type: ignore[return-value]
+def uses(words: Iterable[str]) -> Use:
+    """The uses named. Raises Misuse for another word than `read` or `train`."""
+    total = Use(0)
+    for word in words:
+        if word.upper() not in Use.__members__:
+            raise Misuse("unknown use", clause="use", seen=word, needed="read or train")
+        total |= Use[word.upper()]
+    return total
 
 
 def _version(ledger: Ledger, dataset: DatasetId, found: rules.PublishedVersion) -> Version:
@@ -220,7 +241,3 @@ def _version(ledger: Ledger, dataset: DatasetId, found: rules.PublishedVersion) 
 
 def _words(flags: IntFlag) -> tuple[str, ...]:
     return tuple(flag.name.lower() for flag in type(flags) if flag in flags and flag.name)
-
-
-def _is_hex(text: str) -> bool:
-    return text.startswith("0x") and all(char in "0123456789abcdef" for char in text[2:])

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.exceptions import TyperException
 
+from node.cli.words import Id
 from node.errors import HanseError, Misuse
 
 if TYPE_CHECKING:
@@ -48,33 +50,41 @@ class Run:
 
         return Settings.load(self.home)
 
-    def passphrase(self) -> bytes:
-        """From the file or descriptor named, else asked for where somebody sits at a terminal. Raises Misuse."""
+    def passphrase(self, *, new: bool = False) -> bytes:
+        """From the file or descriptor named, else asked for (twice for a `new` one) where somebody sits at a terminal.
+
+        Raises Misuse."""
         from node.keyring import passphrase_from
 
         if self.passphrase_fd is not None:
             return passphrase_from(fd=self.passphrase_fd)
         if self.passphrase_file is None and sys.stdin.isatty():
-            return _ask()
+            return _ask(twice=new)
         return passphrase_from(file=self.passphrase_file)
 
     @contextmanager
-    def node(self, *, keys: bool = False, follow: bool = True) -> Iterator[Node]:
+    def node(self, *, keys: bool = False) -> Iterator[Node]:
         """The node of this home, brought up to the head of its chain; with `keys`, opened by its passphrase."""
         from node.wiring import Node
 
-        with Node.open(self.home, passphrase=self.passphrase() if keys else None, follow=follow) as node:
+        with Node.open(self.home, passphrase=self.passphrase() if keys else None) as node:
             yield node
 
     def story(self, story: Callable[..., Shown], *args: Any, **kwargs: Any) -> Shown:
-        """Run a story with the open node as its first argument; shows its progress where the story reports any."""
+        """Run a story with the open node as its first argument and ids for what was typed; shows its progress if it
+        reports any."""
         from node.cli.output import progress
 
-        with self.node(keys=True) as node:
-            if "progress" not in inspect.signature(story).parameters:
-                return story(node, *args, **kwargs)
-            with progress() as report:
-                return story(node, *args, progress=report, **kwargs)
+        with self.node(keys=True) as node, progress() as report:
+            args = tuple(_whole(node, value) for value in args)
+            kwargs = {name: _whole(node, value) for name, value in kwargs.items()}
+            if "progress" in inspect.signature(story).parameters:
+                kwargs["progress"] = report
+            return story(node, *args, **kwargs)
+
+
+def _whole(node: Node, value: Any) -> Any:
+    return value.of(node.ledger) if isinstance(value, Id) else value
 
 
 _EVERYWHERE = "Options of every command"
@@ -141,6 +151,20 @@ def default_home() -> Path:
     return user_data_path("hanse", appauthor=False)
 
 
+def misused(error: TyperException, *, json: bool) -> int:
+    """Arguments that the command line itself cannot read."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return Misuse.exit_code  # its help has been printed
+    usage = Misuse(error.format_message(), hint=_try_help(error))
+    return fail(usage, json=json)
+
+
+def unexpected(error: Exception, *, json: bool) -> int:
+    """A defect of ours."""
+    kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return fail(HanseError(f"unexpected: {kind}", hint="run it again with --debug and report what it prints"), json=json)
+
+
 def fail(error: HanseError, *, json: bool) -> int:
     """Show an error: words on stderr, or with `json` the API's record on stdout. Returns the exit code."""
     from node.cli.output import print_json
@@ -155,10 +179,17 @@ def fail(error: HanseError, *, json: bool) -> int:
     return error.exit_code
 
 
-def _ask() -> bytes:
+def _try_help(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path if context else 'hanse'} --help` shows how"
+
+
+def _ask(*, twice: bool) -> bytes:
     from getpass import getpass
 
-    passphrase = getpass("Passphrase: ", stream=sys.stderr).encode()
+    passphrase = getpass("Passphrase: ", stream=sys.stderr)
+    if twice and getpass("The same again: ", stream=sys.stderr) != passphrase:
+        raise Misuse("the two passphrases differ", clause="passphrase")
     if not passphrase:
-        raise Misuse("an empty passphrase opens nothing", clause="passphrase")
-    return passphrase
+        raise Misuse("an empty passphrase protects nothing", clause="passphrase")
+    return passphrase.encode()
