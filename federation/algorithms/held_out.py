@@ -1,8 +1,8 @@
 """Logistic regression that is judged in the same training on records it has never seen.
 
 One record in `every` is held out, chosen by the record's own values and nothing else, so that the choice does not
-depend on who holds it or where it stands: federated and pooled hold out the same records. The rounds of `logistic` run on the
-others; one more round then adds up `evaluation` over those held out, and nobody shows its own figures.
+depend on who holds it or where it stands: federated and pooled hold out the same records. The rounds of `logistic` run
+on the others; one more round then adds up `evaluation` over those held out, and nobody shows its own figures.
 
     params = HeldOutParams(LogisticParams(...), every=4)
     train, test = split(params, table)
