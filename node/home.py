@@ -3,11 +3,17 @@
     made = create(Settings(home, name="Alice Mills"), passphrase)     # its address and card go to the other members
     join(home, consortium, rpc="http://127.0.0.1:8545")               # once the alliance's contracts are known
     show_card(home, passphrase)                                       # again whenever endpoints change
+    found(home, passphrase, founders)                                 # one of the founders puts the contracts there
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+import os
+from collections import UserDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +21,17 @@ from coincurve import PrivateKey
 
 from node import documents, model
 from node.chain import Chain
+from node.chain.deploy import Founder, deploy
 from node.development_keys import DEVELOPMENT_ADDRESSES, refuse_development_key
 from node.errors import Conflict, Misuse
 from node.keyring import Keyring
-from node.model import Address, Card, Digest, TxHash
+from node.model import Address, Card, Digest, Role, TxHash
 from node.settings import FILE, Settings
 from node.signature import address_of
 from node.wiring import Node, open_store
+
+
+CARD = "card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,43 @@ def show_card(home: Path, passphrase: bytes) -> Shown:
     return Shown(Keyring.address_in(home / "keys"), card, settings.endpoints, tx)
 
 
+def found(home: Path, passphrase: bytes, founders: Sequence[Founder], *, delay: int) -> Address:
+    """Put an alliance's contracts on the chain of this home's settings; the Consortium's address.
+
+    Interrupted, the same call takes up what is there. `delay`: seconds that later changes of the directory wait."""
+    settings = Settings.load(home)
+    chain, ring = Chain.connect(settings.rpc), Keyring.open(home / "keys", passphrase)
+    refuse_development_key(ring.address, chain.chain_id)
+    what = repr((chain.genesis, [(f.account, int(f.roles), f.card) for f in founders], delay))
+    done = _Kept(home / f"deployment-{hashlib.sha256(what.encode()).hexdigest()[:16]}.json")
+    return deploy(chain, ring, founders, delay=delay, done=done).consortium
+
+
+def founder_of(home: Path) -> Founder:
+    """The founder that a home on this machine would be."""
+    data = (Settings.load(home).home / CARD).read_bytes()
+    return Founder(Keyring.address_in(home / "keys"), Role.MEMBER, model.digest(hashlib.sha256(data).digest()))
+
+
+class _Kept(UserDict[str, Address]):
+    """A mapping that is on disk as soon as it changes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(json.loads(path.read_text()) if path.exists() else {})
+        self._path = path
+
+    def __setitem__(self, name: str, at: Address) -> None:
+        super().__setitem__(name, at)
+        if hasattr(self, "_path"):
+            _write(self._path, json.dumps(self.data).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    draft = path.with_suffix(".new")
+    draft.write_bytes(data)
+    os.replace(draft, path)
+
+
 def _card_on_chain(home: Path, passphrase: bytes, card: Digest) -> TxHash | None:
     with Node.open(home, passphrase=passphrase) as node:
         found = node.ledger.members.get(node.me)
@@ -98,13 +145,14 @@ def _card_on_chain(home: Path, passphrase: bytes, card: Digest) -> TxHash | None
 
 
 def _keep_card(settings: Settings, ring: Keyring) -> Digest:
-    """In our own store, from where the gateway serves it."""
+    """In our own store, from where the gateway serves it, and beside the settings, from where founders' is read."""
     public = base64.b64encode(ring.hpke.public.raw).decode("ascii")
     data = documents.encode(Card(settings.name, settings.endpoints, public))
     store = open_store(settings)
     with store.importing():
         cid = store.put_block(data)
         store.pin(cid, "card")
+    _write(settings.home / CARD, data)
     return model.digest(cid.digest)
 
 

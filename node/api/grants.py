@@ -12,6 +12,8 @@ from node.api.guard import OurNode, needs
 from node.api.routes import GrantPath, Key, many, one
 from node.api.shapes import ACCOUNT, ID
 from node.documents import Refusal, plain
+from node.fetch import Fetched
+from node.fetch import fetch as fetch_granted
 from node.ledger import grant_of
 from node.model import Address, DatasetId, Time
 from node.show import uses
@@ -120,12 +122,12 @@ def why(
     return plain(access.why(node, grant, who=account, purposes=purpose, at=moment))
 
 
-@deciding.post("/grants/{grant}/fetch", **one(access.Fetched, 404, 409, 502, 504))
+@deciding.post("/grants/{grant}/fetch", **one(Fetched, 404, 409, 502, 504))
 def fetch(node: OurNode, grant: GrantPath, asked: Fetching) -> Any:
     """Fetch, verify and open a granted version into the node's own folder `fetched`; posts a receipt."""
     folder = node.settings.home / "fetched"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return plain(access.fetch(node, grant, folder / grant, purposes=asked.purposes))
+    return plain(fetch_granted(node, grant, folder / grant, purposes=asked.purposes))
 
 
 @deciding.post("/grants/{grant}/revoke", **one(access.Decided, 404, 409, 504))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from node.cli import dataset, grant, member, node, request, store, token
+from node.cli import chain, dataset, grant, member, node, request, store, token
 
-EXIT_CODES = """Exit codes: 0 done, 1 unexpected, 2 usage, 3 not found, 4 refused, 5 conflict, 6 unavailable (try again),
-7 verification failed, 8 not final in time (run again), 130 interrupted.
+EXIT_CODES = """Exit codes
+  0 done            3 not found   6 unavailable, try again        130 interrupted
+  1 unexpected      4 refused     7 verification failed
+  2 usage           5 conflict    8 not final in time, run again
 
-Data goes to stdout (a table, tab-separated lines in a pipe, one document with --json), everything else to stderr."""
+Data goes to stdout: a table, tab-separated lines in a pipe, one document with --json.
+Everything else goes to stderr. NO_COLOR is honoured."""
 
 app = typer.Typer(
     name="hanse",
@@ -19,5 +22,5 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for noun in (node, member, dataset, request, grant, token, store):
+for noun in (node, chain, member, dataset, request, grant, token, store):
     app.add_typer(noun.app)

@@ -75,9 +75,9 @@ def fetch(
     purpose: Purposes,
 ) -> Any:
     """Fetch, verify every byte, open, and post a receipt."""
-    from node import access
+    from node.fetch import fetch
 
-    return run.story(access.fetch, grant, destination, purposes=purpose)
+    return run.story(fetch, grant, destination, purposes=purpose)
 
 
 @verb(app, "revoke", example="hanse grant revoke 0x9f3c21aa")
