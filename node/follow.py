@@ -4,8 +4,8 @@ It keeps no rules (that is `ledger`) and trusts no endpoint: blocks must link by
 numbered without a gap, and their running hash must equal what the contract itself says at the same block.
 
     follower = Follower(db, chain, directory)
-    seen = follower.step()               # seen.events are new; after seen.rewound, fold again from the database
-    follower.run(stop, every=2)          # for as long as the node runs
+    seen = follower.step()                # in the database up to seen.tip; act on what is not above seen.final
+    follower.run(stop, every=2)           # for as long as the node runs
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ from enum import StrEnum
 from node.chain.client import Chain
 from node.chain.encode import EMPTY, extend
 from node.chain.failures import Reorged
-from node.db import Database, events
+from node.db import Database, Tx, events
 from node.db.records import Kept
 from node.errors import HanseError, NotFound, Retry, Untrusted
-from node.model import Directory, Event, Head
+from node.model import Block, Directory, Event, Head
 
 SPAN = 2000
-"""Blocks of one range, and of one transaction, below the final block."""
+"""Blocks of one range below the final block, to begin with."""
 
-STEP_SECONDS = 10.0
+MOST = 5000
+"""Events of one range that halve the next: they are in memory together, and become one transaction."""
+
+ATTEMPTS = 5
+"""Reorgs in the middle of one step before it gives up."""
+
+STEP_SECONDS = 60.0
 LONGEST_PAUSE = 30.0
 
 
@@ -35,19 +41,18 @@ LONGEST_PAUSE = 30.0
 class Followed:
     """What one step brought.
 
-    `final`: act on events up to this block, no further: it is settled and checked against the running hashes (-1: none yet).
-    `rewound`: the chain went back; everything above this block is void, and `events` begin after it.
+    `final`: act on events up to this block and no further, it is settled and checked against the running hashes
+    (-1: none yet). `rewound`: the chain went back, what was above this block is void and replaced.
     """
 
     final: int
     tip: int
     head: int
-    events: tuple[Event, ...] = ()
     rewound: int | None = None
 
     @property
     def caught_up(self) -> bool:
-        return self.tip == self.head
+        return self.tip >= self.head
 
 
 class Condition(StrEnum):
@@ -72,11 +77,13 @@ class Health:
 
 
 class Follower:
-    """The one that writes blocks and events. Others may run on the same database: each commit checks where it stands."""
+    """Writes blocks and events. Others may do so in the same database: every commit checks that nobody else came first."""
 
     def __init__(self, db: Database, chain: Chain, directory: Directory, *, depth: int | None = None) -> None:
         """`depth` as in `Chain.final`. Conflict where the database belongs to another chain, or to another alliance."""
         self._db, self._chain, self._directory, self._depth = db, chain, directory, depth
+        self._before = max(directory.born - 1, 0)
+        self._span = SPAN
         self._contracts = ("Consortium", *(entry.name for entry in directory.entries))
         if (chain.chain_id, chain.genesis) != (directory.chain_id, directory.genesis):
             raise Untrusted("the directory was read from another chain", clause="chain", seen=directory.chain_id)
@@ -84,23 +91,25 @@ class Follower:
         self.health = Health(Condition.STARTING, time.time())
 
     def step(self, *, seconds: float = STEP_SECONDS) -> Followed:
-        """Index what is new, for about `seconds` at most; call again until `caught_up`.
+        """Index what is new; where that takes longer than `seconds`, the rest is for the next step (see `caught_up`).
 
-        Reorged (a Retry) when the chain changes under our hands, Untrusted when events are missing or altered: then
-        everything above the last verified block is forgotten, and the next step asks again.
+        Retry when chain or database do not answer, Untrusted when events are missing or altered: then everything above
+        the last verified block is forgotten, and the next step asks again.
         """
-        until = time.monotonic() + seconds
-        head, final = self._chain.block("latest"), self._chain.final(self._depth)
-        tip, rewound = self._ancestor(head.number)
-        found: list[Event] = []
-        while tip.number < head.number and time.monotonic() < until:
-            tip, new = self._range(tip, final) if tip.number < final else self._block(tip)
-            found += new
-        if tip.number == head.number:
-            self._verify(tip, final)
-        with self._db.reading() as tx:
-            verified = events.verified(tx)
-        return Followed(min(final, verified), tip.number, head.number, tuple(found), rewound)
+        until, rewound, attempts = time.monotonic() + seconds, None, 0
+        while True:
+            head, final = self._chain.block("latest").number, self._chain.final(self._depth)
+            tip, back = self._ancestor(head)
+            rewound = back if rewound is None else min(rewound, tip.number)
+            try:
+                tip = self._forward(tip, head, final, until)
+            except Reorged:
+                attempts += 1
+                if attempts == ATTEMPTS or time.monotonic() > until:
+                    raise
+                continue  # from where we and the chain still agree
+            with self._db.reading() as tx:
+                return Followed(min(final, events.verified(tx)), tip.number, head, rewound)
 
     def run(
         self,
@@ -112,19 +121,17 @@ class Follower:
     ) -> None:
         """Step until `stop` is set, `each` time something is new; outages are waited out and shown in `health`.
 
-        `every` in seconds; `stalled_after` seconds without a block is worth an alarm (None where blocks come on demand).
+        `every` in seconds; `stalled_after` seconds without a block show as stalled (None where blocks come on demand).
         """
-        moved, pause = time.time(), every
+        tip, moved, pause = -1, time.time(), every
         while not stop.is_set():
             try:
-                seen = self.step()
-                if seen.events or seen.rewound is not None:
+                seen = self.step(seconds=10)
+                if seen.tip != tip or seen.rewound is not None:
+                    tip, moved = seen.tip, time.time()
                     each(seen)
-                moved = time.time() if seen.head != self.health.head else moved
                 self._report(_condition(seen, moved, stalled_after), head=seen.head)
                 pause = every if seen.caught_up else 0
-            except Reorged:
-                pause = 0
             except (Retry, Untrusted) as exc:
                 self._report(Condition.UNTRUSTED if isinstance(exc, Untrusted) else Condition.UNREACHABLE, error=exc)
                 pause = min(max(pause, every) * 2, LONGEST_PAUSE)
@@ -137,16 +144,15 @@ class Follower:
     # --- going back ---
 
     def _ancestor(self, head: int) -> tuple[Kept, int | None]:
-        """The highest kept block that the chain still has, and the same number where anything above it had to go.
+        """The highest kept block that the chain still has, and its number where anything above it had to go.
 
-        Halving works because a block that is on the chain has all its ancestors there; a chain now shorter than our tip is a
+        Halving works because a block on the chain has all its ancestors there. A chain now shorter than our tip is a
         reorg as well.
         """
-        before = self._directory.born - 1
         tip = self._kept(None)
         if tip is None or (tip.number <= head and self._is_on_chain(tip)):
             return tip or self._floor(), None
-        low, high = before, min(tip.number - 1, head)
+        low, high = self._before, min(tip.number - 1, head)
         while low < high:
             middle = (low + high + 1) // 2
             candidate = self._kept(middle)
@@ -162,7 +168,7 @@ class Follower:
 
     def _floor(self) -> Kept:
         """What comes before the first block of interest, where nothing is kept."""
-        block = self._chain.block(self._directory.born - 1)
+        block = self._block(self._before)
         return Kept(block.number, block.hash, block.time)
 
     def _kept(self, up_to: int | None) -> Kept | None:
@@ -177,31 +183,51 @@ class Follower:
 
     # --- going on ---
 
-    def _range(self, tip: Kept, final: int) -> tuple[Kept, list[Event]]:
-        """A range that no longer changes: many blocks at once, one header for its end."""
-        to = min(tip.number + SPAN, final)
+    def _forward(self, tip: Kept, head: int, final: int, until: float) -> Kept:
+        """As far as the time allows; at the head all of it is verified."""
+        while tip.number < head and time.monotonic() < until:
+            tip = self._range(tip, final) if tip.number < final else self._next(tip)
+        if tip.number == head:
+            self._verify(tip, final)
+        return tip
+
+    def _range(self, tip: Kept, final: int) -> Kept:
+        """Blocks that no longer change: many at once, one header for their end."""
+        to = min(tip.number + self._span, final)
         found = self._chain.events(self._directory, tip.number + 1, to)
-        end = self._chain.block(to)
+        self._span = max(self._span // 2, 1) if len(found) > MOST else min(self._span * 2, SPAN)
+        end = self._block(to)
         if any(event.at.block == to and event.at.block_hash != end.hash for event in found):
             raise Reorged("a final block was replaced while it was read", clause="block", seen=to)
-        return self._keep(tip, Kept(end.number, end.hash, end.time), found)
+        return self._keep(tip, end, found)
 
-    def _block(self, tip: Kept) -> tuple[Kept, list[Event]]:
-        """One block near the head, whose logs are asked for by its hash and whose parent we have."""
-        block = self._chain.block(tip.number + 1)
+    def _next(self, tip: Kept) -> Kept:
+        """One block near the head, whose parent we have and whose logs are asked for by its hash."""
+        block = self._block(tip.number + 1)
         if block.parent != tip.hash:
             raise Reorged("the chain changed while it was read", clause="parent", seen=block.parent, needed=tip.hash)
-        found = self._chain.events_of(self._directory, block)
-        return self._keep(tip, Kept(block.number, block.hash, block.time), found)
+        return self._keep(tip, block, self._chain.events_of(self._directory, block))
 
-    def _keep(self, tip: Kept, end: Kept, found: Sequence[Event]) -> tuple[Kept, list[Event]]:
+    def _block(self, number: int) -> Block:
+        """A block that was there a moment ago."""
+        try:
+            return self._chain.block(number)
+        except NotFound as exc:
+            raise Reorged("the chain is shorter than it was", clause="block", needed=number) from exc
+
+    def _keep(self, tip: Kept, block: Block, found: Sequence[Event]) -> Kept:
         """Blocks and events become one fact. A crash before it leaves the picture as of `tip`, which is a true one."""
-        said = self._extended(found)
+        said, end = self._extended(found), Kept(block.number, block.hash, block.time)
         with self._db.writing() as tx:
-            if (now := events.tip(tx)) is not None and now != tip:
-                raise Reorged("another process is following into the same database", clause="tip", seen=now.number)
+            self._require_tip(tx, tip)
             events.add(tx, [end], said)
-        return end, list(found)
+        return end
+
+    def _require_tip(self, tx: Tx, tip: Kept) -> None:
+        """Nobody else has gone on or back since we looked."""
+        now = events.tip(tx)
+        if now != tip and not (now is None and tip.number == self._before):
+            raise Reorged("another process follows into the same database", clause="tip", seen=now and now.number)
 
     def _extended(self, found: Sequence[Event]) -> list[tuple[Event, str]]:
         """Each event with its contract's running hash; Untrusted at a gap."""
@@ -217,14 +243,14 @@ class Follower:
         """Compare every running hash with the contract's own at our tip: this is what catches a last event left out."""
         with self._db.reading() as tx:
             ours = {name: events.head(tx, name) or EMPTY for name in self._contracts}
-            verified = events.verified(tx)
-        if verified == tip.number:
-            return
+            if events.verified(tx) == tip.number:
+                return
         for name in self._contracts:
             theirs = self._chain.head_of(self._directory, name, block=tip.number)
             if theirs != ours[name]:
                 self._distrust(tip, name, theirs, ours[name])
         with self._db.writing() as tx:
+            self._require_tip(tx, tip)
             events.set_verified(tx, tip.number)
             events.thin(tx, below=final)
 
@@ -233,6 +259,7 @@ class Follower:
             raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
         # What was shown above the last verified block may be forged: forget it. A crash before leaves it unverified.
         with self._db.writing() as tx:
+            self._require_tip(tx, tip)
             events.rewind(tx, events.verified(tx))
         raise Untrusted(
             f"the endpoint does not show all that {contract} said",

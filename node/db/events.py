@@ -39,6 +39,11 @@ def head(tx: Tx, contract: str) -> Head | None:
     return Head(row.head, row.seq) if row else None
 
 
+def block_hash(tx: Tx, number: int) -> BlockHash | None:
+    """Hash of an indexed block, None where there is none at that number."""
+    return tx.execute(sa.select(blocks.c.hash).where(blocks.c.number == number)).scalar()
+
+
 def verified(tx: Tx) -> int:
     """The highest block up to which all running hashes were found equal to the chain's; -1 before any was."""
     found = tx.execute(sa.select(meta.c.value).where(meta.c.name == VERIFIED)).scalar()
