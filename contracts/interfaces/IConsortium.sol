@@ -2,12 +2,13 @@
 pragma solidity ^0.8.30;
 
 import {IMembers} from "./IMembers.sol";
+import {IRunningHash} from "./IRunningHash.sol";
 
 /// @title Consortium: the one address to trust
 /// @notice A directory of the alliance's contracts: name to address and code hash. The first entries are made by the
 /// constructor; later ones by a quorum of the members, in force only after a delay. Nothing is ever rewritten: a new version
 /// of a contract is a new address under the same name, the old one stays readable where it is.
-interface IConsortium {
+interface IConsortium is IRunningHash {
     struct Entry {
         address at;
         bytes32 codeHash;
@@ -18,10 +19,11 @@ interface IConsortium {
 
     error UnknownName(bytes32 name);
     error NoCode(address at);
-    error TooEarly(uint48 until);
+    error LengthsDiffer(uint256 names, uint256 contracts);
 
-    /// Enter a contract under `name`, in force after DELAY. Consents are checked by Members, under its domain.
-    /// Struct: Enter(address consortium,bytes32 name,address at,bytes32 codeHash,uint64 change,uint48 until)
+    /// Enter a contract under `name`, in force after DELAY; what was announced under that name and is not yet in force is overruled.
+    /// Consents are checked by Members, under its domain; the struct is
+    /// Enter(address consortium,bytes32 name,address at,bytes32 codeHash,uint64 change,uint64 epoch,uint48 until)
     function enter(bytes32 name, address at, IMembers.Consents calldata consents) external;
 
     /// The entry in force now. Reverts UnknownName.
@@ -32,8 +34,9 @@ interface IConsortium {
 
     function members() external view returns (IMembers);
 
+    /// Seconds between an announcement and its force.
+    function DELAY() external view returns (uint48);
+
     /// Directory changes so far; part of the struct that the next consents sign.
     function changes() external view returns (uint64);
-
-    function head() external view returns (bytes28 hash, uint32 seq);
 }

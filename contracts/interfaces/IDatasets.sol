@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IRunningHash} from "./IRunningHash.sol";
+
 /// A dataset's id: keccak256(abi.encode(chain id, Datasets, owner at birth, salt)); known before sending, nobody can squat it.
 type DatasetId is bytes32;
 
 /// @title Datasets: who published which version
 /// @notice Nothing readable: `commitment` is the SHA-256 digest of the version's manifest, which carries a random salt;
 /// `envelope` is the digest of the public envelope record (where the sealed bytes are); `policy` that of the offered terms.
-interface IDatasets {
+interface IDatasets is IRunningHash {
     enum State {
         Unknown,
         Active,
@@ -44,6 +46,7 @@ interface IDatasets {
     error DatasetRetired(DatasetId id);
     error WrongVersion(uint32 given, uint32 current);
     error EmptyDigest();
+    error BadUses(uint8 uses);
     error AlreadyAnchored(bytes32 root);
 
     /// Version 1 of a new dataset.
@@ -55,7 +58,7 @@ interface IDatasets {
     /// No new versions, requests, grants or trainings; what was granted stays as granted.
     function retire(DatasetId id) external;
 
-    /// Hand the dataset to another active member.
+    /// Hand the dataset to another active member. The successor of a rotated owner takes it over by the same call.
     function transfer(DatasetId id, address to) external;
 
     /// Anchor many small records under one RFC 6962 root; `list` is the digest of the list in the store.
@@ -72,5 +75,6 @@ interface IDatasets {
     /// Reverts UnknownDataset.
     function dataset(DatasetId id) external view returns (Dataset memory);
 
-    function head() external view returns (bytes28 hash, uint32 seq);
+    /// Reverts UnknownDataset.
+    function ownerOf(DatasetId id) external view returns (address);
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IRunningHash} from "./IRunningHash.sol";
+
 /// @title Members: who belongs, in which role, and how the alliance decides
 /// @notice One member, one consent. A decision is a quorum (two thirds, rounded down, plus one) of consents over the same
 /// EIP-712 struct, collected off chain and brought in one transaction by anybody. A consent is a signature of the member's
 /// account (ECDSA, or EIP-1271 for a contract wallet), or an empty one where the member has called `approve` before.
-/// Every struct carries the epoch, which rises with each decision, so old consents die, and a deadline.
+/// Every struct carries the epoch, which rises with each decision, so old consents die, and a deadline. Events carry the epoch
+/// that the decision began; the founders share epoch 0.
 /// The contract knows no other contract of the alliance.
-interface IMembers {
+interface IMembers is IRunningHash {
     /// `index` counts from 1 in order of admission and is never reused. `card` is the SHA-256 digest of the member's public
     /// card (name, endpoints, HPKE key), a raw block in the store.
     struct Member {
@@ -25,7 +28,9 @@ interface IMembers {
     }
 
     /// Signers strictly ascending; `signatures[i]` belongs to `signers[i]` and is empty where that signer approved on chain.
+    /// `epoch` and `until` are those that were signed.
     struct Consents {
+        uint64 epoch;
         uint48 until;
         address[] signers;
         bytes[] signatures;
@@ -55,27 +60,30 @@ interface IMembers {
     error Expired(uint48 until);
     error Paused(uint48 until);
     error TooLong(uint256 given, uint256 most);
+    error BadState(State from, State to);
 
     /// Admit `account`. Struct: Admit(address account,uint8 roles,bytes32 card,uint64 epoch,uint48 until)
     function admit(address account, uint8 roles, bytes32 card, Consents calldata consents) external;
 
-    /// Suspend, reinstate or expel. Struct: SetState(address account,uint8 state,uint64 epoch,uint48 until)
+    /// Suspend, reinstate or expel; an expelled account stays so. Struct: SetState(address account,uint8 state,uint64 epoch,uint48 until)
     function setState(address account, State state, Consents calldata consents) external;
 
-    /// Move a member to another account (lost or stolen key). Struct: Rotate(address from,address to,uint64 epoch,uint48 until)
+    /// Move a member to another account (lost or stolen key). The old account counts as expelled and keeps the index, by which
+    /// its successor is known. Struct: Rotate(address from,address to,uint64 epoch,uint48 until)
     function rotate(address from, address to, Consents calldata consents) external;
 
     /// The member's own new card.
     function setCard(bytes32 card) external;
 
     /// Stop all admissions of new facts until `until`, at most MAX_PAUSE from now; ends by itself. A third plus one suffices to
-    /// pause, a quorum ends it early (`until` in the past). Struct: Pause(uint48 pausedUntil,uint64 epoch,uint48 until)
+    /// pause or to lengthen a pause, only a quorum shortens or ends one (`pausedUntil` in the past). Decisions go on. Struct: Pause(uint48 pausedUntil,uint64 epoch,uint48 until)
     function pause(uint48 pausedUntil, Consents calldata consents) external;
 
     /// Consent on chain to the EIP-712 digest of a decision, for accounts that cannot sign typed data.
     function approve(bytes32 digest) external;
 
-    /// Reverts unless a quorum of active members consents to `structHash` under this contract's EIP-712 domain.
+    /// Reverts unless a quorum of active members consents to `structHash` under this contract's EIP-712 domain. The struct must
+    /// hold the epoch and the deadline that `consents` names.
     function requireQuorum(bytes32 structHash, Consents calldata consents) external view;
 
     /// Index of an active member with the member role; reverts NotMember, or Paused.
@@ -89,6 +97,5 @@ interface IMembers {
 
     function epoch() external view returns (uint64);
 
-    /// The running hash over this contract's events and their number.
-    function head() external view returns (bytes28 hash, uint32 seq);
+    function pausedUntil() external view returns (uint48);
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {DatasetId} from "./IDatasets.sol";
+import {IRunningHash} from "./IRunningHash.sol";
 
 /// A training's id: keccak256(abi.encode(chain id, Trainings, opener, salt)).
 type TrainingId is bytes32;
@@ -12,8 +13,13 @@ type TrainingId is bytes32;
 /// digest inside its CID (a raw block up to 1 MiB, else dag-pb), `leaves` the tree size.
 ///
 /// Phases: Joining -> Keying -> [ Contributing -> Revealing -> Aggregating ] per round -> Challenging -> Final, or Void from any.
-/// A phase ends as soon as everyone expected has posted; past its deadline anybody may call `lapse`.
-interface ITrainings {
+/// A phase ends as soon as everyone expected has posted; past its deadline anybody may call `lapse`. Aggregating leads back to Keying
+/// where fewer than max(minimum, threshold) have posted keys for the next round. PhaseChanged names the members expected to post.
+///
+/// `posts` rolls over all keys and vectors in order: keccak256(abi.encode(posts, member, position, round, vector, next)) for
+/// a contribution, keccak256(abi.encode(posts, member, position, round, keys)) for keys posted alone. `transcript` starts as
+/// keccak256(abi.encode(terms)); each sum makes it keccak256(abi.encode(transcript, round, posts, survivors, vector, poster)).
+interface ITrainings is IRunningHash {
     enum Phase {
         Unknown,
         Joining,
@@ -110,7 +116,7 @@ interface ITrainings {
     error WrongRound(uint16 given, uint16 current);
     error Late(uint48 deadline);
     error TooEarly(uint48 until);
-    error TooFew(uint256 have, uint256 need);
+    error NotExpected(address who);
     error NotTrainable(DatasetId dataset);
     error BudgetSpent(uint48 left, uint48 asked);
     error BadKeys();
@@ -152,6 +158,4 @@ interface ITrainings {
 
     /// Thousandths of epsilon spent by trainings on that version.
     function spent(DatasetId dataset, uint32 version) external view returns (uint48);
-
-    function head() external view returns (bytes28 hash, uint32 seq);
 }

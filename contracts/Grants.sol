@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {DatasetId, IDatasets} from "./interfaces/IDatasets.sol";
+import {GrantId, IGrants} from "./interfaces/IGrants.sol";
+import {IMembers} from "./interfaces/IMembers.sol";
+import {Domain} from "./lib/Domain.sol";
+import {RunningHash} from "./lib/RunningHash.sol";
+import {Signatures} from "./lib/Signatures.sol";
+
+contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
+    /// One slot: `parties` binds the id to dataset and consumer, so that later acts need not show the terms.
+    struct Decision {
+        State state;
+        uint48 since;
+        bytes25 parties;
+    }
+
+    bytes32 private constant TERMS = keccak256(
+        "Terms(bytes32 dataset,uint32 version,address owner,address consumer,bytes32 policy,bytes32 document,"
+        "bytes32 recipient,uint8 uses,uint32 purposes,uint32 count,uint48 from,uint48 until,uint48 deadline,"
+        "bytes32 replaces,bytes32 nonce)"
+    );
+
+    IMembers public immutable members;
+    IDatasets public immutable datasets;
+
+    mapping(GrantId id => Decision) private _decisions;
+
+    constructor(IMembers members_, IDatasets datasets_) {
+        members = members_;
+        datasets = datasets_;
+    }
+
+    function request(GrantId id, DatasetId dataset, uint32 version, bytes32 request_) external {
+        members.requireActive(msg.sender);
+        _requireCurrent(dataset, version);
+        _requireUndecided(id);
+        bytes32 digest = keccak256(abi.encode(Requested.selector, id, dataset, msg.sender, version, request_));
+        emit Requested(id, dataset, msg.sender, version, request_, _roll(digest));
+    }
+
+    function grant(Terms calldata terms, bytes calldata ownerSignature, bytes calldata consumerSignature, bytes32 wrap)
+        external
+    {
+        GrantId id = idOf(terms);
+        _requireOffer(terms);
+        _requireUndecided(id);
+        _requireSigned(terms.owner, id, ownerSignature);
+        _requireSigned(terms.consumer, id, consumerSignature);
+        bytes25 parties = _parties(terms.dataset, terms.consumer);
+        _replace(terms.replaces, parties);
+        _decisions[id] = Decision(State.Granted, uint48(block.timestamp), parties);
+        bytes32 digest = keccak256(abi.encode(Granted.selector, id, terms.dataset, terms.consumer, terms, wrap));
+        emit Granted(id, terms.dataset, terms.consumer, terms, wrap, _roll(digest));
+    }
+
+    function revoke(GrantId id, DatasetId dataset, address consumer) external {
+        Decision storage decision = _granted(id);
+        if (decision.parties != _parties(dataset, consumer)) revert OtherParties(id);
+        if (msg.sender != consumer && msg.sender != datasets.ownerOf(dataset)) revert NotParty(msg.sender);
+        (decision.state, decision.since) = (State.Revoked, uint48(block.timestamp));
+        emit Revoked(
+            id, dataset, msg.sender, _roll(keccak256(abi.encode(Revoked.selector, id, dataset, msg.sender)))
+        );
+    }
+
+    function withdraw(Terms calldata terms) external {
+        if (msg.sender != terms.consumer) revert NotParty(msg.sender);
+        if (members.member(msg.sender).state == IMembers.State.Unknown) revert IMembers.NotMember(msg.sender);
+        GrantId id = idOf(terms);
+        _requireUndecided(id);
+        _decisions[id] =
+            Decision(State.Withdrawn, uint48(block.timestamp), _parties(terms.dataset, terms.consumer));
+        emit Withdrawn(id, msg.sender, _roll(keccak256(abi.encode(Withdrawn.selector, id, msg.sender))));
+    }
+
+    function receive_(bytes32 root, uint32 size, bytes32 list) external {
+        members.requireActive(msg.sender);
+        bytes32 digest = keccak256(abi.encode(Received.selector, msg.sender, root, size, list));
+        emit Received(msg.sender, root, size, list, _roll(digest));
+    }
+
+    function requireAllowed(Terms calldata terms, address who, uint8 uses, uint32 purposes, uint48 at) external view {
+        _granted(idOf(terms));
+        if (who != terms.consumer) revert NotParty(who);
+        if (members.member(who).state != IMembers.State.Active) revert IMembers.NotMember(who);
+        if (uses & ~terms.uses != 0) revert UseNotOffered(uses, terms.uses);
+        if (purposes & ~terms.purposes != 0) revert PurposeNotGranted(purposes, terms.purposes);
+        if (at < terms.from) revert NotYet(terms.from);
+        if (at >= terms.until) revert Over(terms.until);
+    }
+
+    function idOf(Terms calldata terms) public view returns (GrantId) {
+        return GrantId.wrap(_typed(keccak256(abi.encode(TERMS, terms))));
+    }
+
+    function state(GrantId id) external view returns (State, uint48) {
+        return (_decisions[id].state, _decisions[id].since);
+    }
+
+    function _replace(GrantId id, bytes25 parties) private {
+        if (GrantId.unwrap(id) == 0) return;
+        Decision storage old = _granted(id);
+        if (old.parties != parties) revert OtherParties(id);
+        (old.state, old.since) = (State.Replaced, uint48(block.timestamp));
+    }
+
+    function _requireOffer(Terms calldata terms) private view {
+        if (block.timestamp > terms.deadline) revert Late(terms.deadline);
+        if (terms.from >= terms.until) revert NoPeriod(terms.from, terms.until);
+        members.requireActive(terms.owner);
+        members.requireActive(terms.consumer);
+        IDatasets.Dataset memory offered = _requireCurrent(terms.dataset, terms.version);
+        if (terms.owner != offered.owner) revert IDatasets.NotOwner(offered.owner, terms.owner);
+        if (terms.uses & ~offered.uses != 0) revert UseNotOffered(terms.uses, offered.uses);
+    }
+
+    function _requireCurrent(DatasetId id, uint32 version) private view returns (IDatasets.Dataset memory current) {
+        current = datasets.dataset(id);
+        if (current.state != IDatasets.State.Active) revert IDatasets.DatasetRetired(id);
+        if (current.version != version) revert IDatasets.WrongVersion(version, current.version);
+    }
+
+    function _requireSigned(address signer, GrantId id, bytes calldata signature) private view {
+        if (!Signatures.isValid(signer, GrantId.unwrap(id), signature)) revert TermsDiffer(signer);
+    }
+
+    function _requireUndecided(GrantId id) private view {
+        State found = _decisions[id].state;
+        if (found != State.Unknown) revert AlreadyDecided(id, found);
+    }
+
+    function _granted(GrantId id) private view returns (Decision storage found) {
+        found = _decisions[id];
+        if (found.state != State.Granted) revert NotGranted(id, found.state);
+    }
+
+    function _parties(DatasetId dataset, address consumer) private pure returns (bytes25) {
+        return bytes25(keccak256(abi.encode(dataset, consumer)));
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {DatasetId, IDatasets} from "./interfaces/IDatasets.sol";
+import {IGrants} from "./interfaces/IGrants.sol";
+import {IMembers} from "./interfaces/IMembers.sol";
+import {ITrainings, TrainingId} from "./interfaces/ITrainings.sol";
+import {Phases} from "./lib/Phases.sol";
+
+contract Trainings is Phases {
+    uint8 private constant MAY_TRAIN = 2;
+
+    IMembers public immutable members;
+    IDatasets public immutable datasets;
+    IGrants public immutable grants;
+
+    mapping(TrainingId id => mapping(address member => uint16)) public seat;
+    mapping(DatasetId dataset => mapping(uint32 version => uint48)) public spent;
+
+    constructor(IMembers members_, IDatasets datasets_, IGrants grants_) {
+        (members, datasets, grants) = (members_, datasets_, grants_);
+    }
+
+    function open(bytes32 salt, Terms calldata terms) external returns (TrainingId id) {
+        members.requireActive(msg.sender);
+        _requireTerms(terms);
+        id = TrainingId.wrap(keccak256(abi.encode(block.chainid, address(this), msg.sender, salt)));
+        Board storage board = _boards[id];
+        if (board.phase != Phase.Unknown) revert Exists(id);
+        uint48 joinUntil = uint48(block.timestamp) + terms.joinSeconds;
+        (board.phase, board.deadline) = (Phase.Joining, uint40(joinUntil));
+        board.transcript = keccak256(abi.encode(terms));
+        board.ring = terms.ring;
+        board.seats = uint8(terms.seats);
+        board.minimum = uint8(terms.minimum);
+        board.threshold = uint8(terms.threshold);
+        board.rounds = terms.rounds;
+        board.phaseSeconds = terms.phaseSeconds;
+        board.challengeSeconds = terms.challengeSeconds;
+        board.epsilon = terms.epsilon;
+        bytes32 digest = keccak256(abi.encode(Opened.selector, id, msg.sender, terms, joinUntil));
+        emit Opened(id, msg.sender, terms, joinUntil, _roll(digest));
+    }
+
+    function join(TrainingId id, DatasetId dataset, uint32 version, bytes32 hpke) external {
+        members.requireActive(msg.sender);
+        Board storage board = _at(id, Phase.Joining);
+        _inTime(board);
+        if (seat[id][msg.sender] != 0) revert AlreadyIn(msg.sender);
+        _spend(dataset, version, board.epsilon);
+        uint8 position = board.size++;
+        seat[id][msg.sender] = position + 1;
+        bytes32 digest = keccak256(abi.encode(Joined.selector, id, msg.sender, dataset, version, position, hpke));
+        emit Joined(id, msg.sender, dataset, version, position, hpke, _roll(digest));
+        if (board.size == board.seats) _toKeying(id, board);
+    }
+
+    function postKeys(TrainingId id, uint16 round, Keys calldata keys) external {
+        Board storage board = _boards[id];
+        bool now_ = board.phase == Phase.Keying;
+        if (!now_ && (board.phase < Phase.Contributing || board.phase > Phase.Aggregating)) _at(id, Phase.Keying);
+        uint16 current = now_ ? board.round : board.round + 1;
+        if (round != current) revert WrongRound(round, current);
+        if (now_) _inTime(board);
+        (uint16 position, uint64 bit) = _seated(id);
+        if ((now_ ? board.keyed : board.keyedNext) & bit != 0) revert AlreadyIn(msg.sender);
+        _requireKeys(keys);
+        if (now_) board.keyed |= bit;
+        else board.keyedNext |= bit;
+        board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, keys));
+        bytes32 digest = keccak256(abi.encode(Keyed.selector, id, msg.sender, round, position, keys));
+        emit Keyed(id, msg.sender, round, position, keys, _roll(digest));
+        if (now_ && board.keyed == _everyone(board)) _toContributing(id, board);
+    }
+
+    function contribute(TrainingId id, uint16 round, Vector calldata vector, Keys calldata next) external {
+        (Board storage board, uint16 position, uint64 bit) = _posting(id, Phase.Contributing, round);
+        if (board.keyed & bit == 0) revert NotExpected(msg.sender);
+        if (board.contributed & bit != 0) revert AlreadyIn(msg.sender);
+        _requireVector(vector);
+        if (!_isEmpty(next)) {
+            _requireKeys(next);
+            if (board.keyedNext & bit != 0) revert AlreadyIn(msg.sender);
+            board.keyedNext |= bit;
+        }
+        board.contributed |= bit;
+        board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, vector, next));
+        bytes32 digest = keccak256(abi.encode(Contributed.selector, id, msg.sender, round, position, vector, next));
+        emit Contributed(id, msg.sender, round, position, vector, next, _roll(digest));
+        if (board.contributed == board.keyed) _toRevealing(id, board);
+    }
+
+    function reveal(TrainingId id, uint16 round, bytes32 seed) external {
+        (Board storage board, uint16 position, uint64 bit) = _posting(id, Phase.Revealing, round);
+        if (board.contributed & bit == 0) revert NotExpected(msg.sender);
+        if (board.revealed & bit != 0) revert AlreadyIn(msg.sender);
+        board.revealed |= bit;
+        bytes32 digest = keccak256(abi.encode(Revealed.selector, id, msg.sender, round, position, seed));
+        emit Revealed(id, msg.sender, round, position, seed, _roll(digest));
+        if (board.revealed == board.contributed) _toAggregating(id, board);
+    }
+
+    function aggregate(TrainingId id, uint16 round, Vector calldata vector, bool last) external {
+        (Board storage board,,) = _posting(id, Phase.Aggregating, round);
+        _requireVector(vector);
+        uint64 survivors = board.contributed;
+        bool ends = last || round + 1 == board.rounds;
+        bytes32 transcript = keccak256(abi.encode(board.transcript, round, board.posts, survivors, vector, msg.sender));
+        board.transcript = transcript;
+        bytes32 digest =
+            keccak256(abi.encode(Aggregated.selector, id, msg.sender, round, vector, survivors, transcript, ends));
+        emit Aggregated(id, msg.sender, round, vector, survivors, transcript, ends, _roll(digest));
+        if (ends) _toChallenging(id, board);
+        else _toNextRound(id, board);
+    }
+
+    function finalize(TrainingId id, bytes32 model) external {
+        Board storage board = _at(id, Phase.Challenging);
+        _seated(id);
+        if (block.timestamp <= board.deadline) revert TooEarly(board.deadline);
+        board.phase = Phase.Final;
+        emit Finalized(id, msg.sender, model, _roll(keccak256(abi.encode(Finalized.selector, id, msg.sender, model))));
+    }
+
+    function attest(TrainingId id, bytes32 model) external {
+        _at(id, Phase.Final);
+        _seated(id);
+        emit Attested(id, msg.sender, model, _roll(keccak256(abi.encode(Attested.selector, id, msg.sender, model))));
+    }
+
+    function _spend(DatasetId dataset, uint32 version, uint48 epsilon) private {
+        IDatasets.Dataset memory own = datasets.dataset(dataset);
+        bool trainable = own.state == IDatasets.State.Active && own.owner == msg.sender && own.version == version
+            && own.uses & MAY_TRAIN != 0;
+        if (!trainable) revert NotTrainable(dataset);
+        if (epsilon == 0) return;
+        uint48 left = own.budget - spent[dataset][version];
+        if (epsilon > left) revert BudgetSpent(left, epsilon);
+        spent[dataset][version] += epsilon;
+    }
+
+    function _posting(TrainingId id, Phase needed, uint16 round)
+        private
+        view
+        returns (Board storage board, uint16 position, uint64 bit)
+    {
+        board = _at(id, needed);
+        if (round != board.round) revert WrongRound(round, board.round);
+        _inTime(board);
+        (position, bit) = _seated(id);
+    }
+
+    function _inTime(Board storage board) private view {
+        if (block.timestamp > board.deadline) revert Late(board.deadline);
+    }
+
+    function _seated(TrainingId id) private view returns (uint16 position, uint64 bit) {
+        uint16 found = seat[id][msg.sender];
+        if (found == 0) revert NotJoined(msg.sender);
+        position = found - 1;
+        bit = uint64(1) << position;
+    }
+
+    function _requireTerms(Terms calldata terms) private pure {
+        if (terms.plan == 0) revert BadTerms(0);
+        if (terms.ring != 32 && terms.ring != 64) revert BadTerms(1);
+        if (terms.seats < 3 || terms.seats > 64) revert BadTerms(2);
+        if (terms.minimum < 3 || terms.minimum > terms.seats) revert BadTerms(3);
+        if (terms.threshold > terms.seats || terms.threshold * 2 <= terms.seats) revert BadTerms(4);
+        if (terms.rounds == 0) revert BadTerms(5);
+        if (terms.joinSeconds == 0) revert BadTerms(6);
+        if (terms.phaseSeconds == 0) revert BadTerms(7);
+        if (terms.challengeSeconds == 0) revert BadTerms(8);
+    }
+
+    function _requireVector(Vector calldata vector) private pure {
+        if (vector.root == 0 || vector.blob == 0 || vector.leaves == 0) revert BadVector();
+    }
+
+    function _isEmpty(Keys calldata keys) private pure returns (bool) {
+        return keys.x == 0 && keys.parity == 0 && keys.seed == 0 && keys.shares == 0;
+    }
+
+    /// A point off the curve would stop the round for everybody; ecrecover answers zero for one.
+    function _requireKeys(Keys calldata keys) private pure {
+        bool onCurve = keys.parity < 2 && ecrecover(0, 27 + keys.parity, keys.x, bytes32(uint256(1))) != address(0);
+        if (!onCurve || keys.seed == 0 || keys.shares == 0) revert BadKeys();
+    }
+}

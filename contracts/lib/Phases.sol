@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {ITrainings, TrainingId} from "../interfaces/ITrainings.sol";
+import {RunningHash} from "./RunningHash.sol";
+
+/// @title Phases: where each training stands, and how it moves on
+/// @notice Half of Trainings: it knows phases, deadlines and who is expected, and nothing of what is posted.
+abstract contract Phases is ITrainings, RunningHash {
+    /// Four slots. The first is all that a contribution reads and writes besides `posts`; the last holds what stays.
+    struct Board {
+        Phase phase;
+        uint16 round;
+        uint40 deadline;
+        uint64 keyed;
+        uint64 contributed;
+        uint64 keyedNext;
+        bytes32 posts;
+        bytes32 transcript;
+        uint64 revealed;
+        uint8 ring;
+        uint8 seats;
+        uint8 size;
+        uint8 minimum;
+        uint8 threshold;
+        uint16 rounds;
+        uint32 phaseSeconds;
+        uint32 challengeSeconds;
+        uint48 epsilon;
+    }
+
+    mapping(TrainingId id => Board) internal _boards;
+
+    function lapse(TrainingId id) external {
+        Board storage board = _boards[id];
+        Phase phase = board.phase;
+        if (phase < Phase.Joining || phase > Phase.Aggregating) _at(id, Phase.Aggregating);
+        if (block.timestamp <= board.deadline) revert TooEarly(board.deadline);
+        if (phase == Phase.Joining) {
+            if (board.size < _need(board)) _void(id, board, Reason.TooFewJoined);
+            else _toKeying(id, board);
+        } else if (phase == Phase.Keying) {
+            if (_tooFew(board, board.keyed)) _void(id, board, Reason.TooFewKeys);
+            else _toContributing(id, board);
+        } else if (phase == Phase.Contributing) {
+            if (_tooFew(board, board.contributed)) _void(id, board, Reason.TooFewContributions);
+            else _toRevealing(id, board);
+        } else {
+            _void(id, board, phase == Phase.Revealing ? Reason.SilentAtReveal : Reason.NoAggregate);
+        }
+    }
+
+    function training(TrainingId id) external view returns (Training memory found) {
+        Board storage board = _boards[id];
+        if (board.phase == Phase.Unknown) revert UnknownTraining(id);
+        (found.phase, found.round, found.deadline) = (board.phase, board.round, board.deadline);
+        (found.ring, found.size, found.rounds) = (board.ring, board.size, board.rounds);
+        (found.threshold, found.minimum) = (board.threshold, board.minimum);
+        (found.keyed, found.contributed, found.revealed) = (board.keyed, board.contributed, board.revealed);
+        (found.posts, found.transcript) = (board.posts, board.transcript);
+    }
+
+    function _toKeying(TrainingId id, Board storage board) internal {
+        _enter(id, board, Phase.Keying, _everyone(board), board.phaseSeconds);
+    }
+
+    function _toContributing(TrainingId id, Board storage board) internal {
+        _enter(id, board, Phase.Contributing, board.keyed, board.phaseSeconds);
+    }
+
+    function _toRevealing(TrainingId id, Board storage board) internal {
+        _enter(id, board, Phase.Revealing, board.contributed, board.phaseSeconds);
+    }
+
+    function _toAggregating(TrainingId id, Board storage board) internal {
+        _enter(id, board, Phase.Aggregating, board.contributed, board.phaseSeconds);
+    }
+
+    function _toChallenging(TrainingId id, Board storage board) internal {
+        _enter(id, board, Phase.Challenging, board.contributed, board.challengeSeconds);
+    }
+
+    function _toNextRound(TrainingId id, Board storage board) internal {
+        uint64 keyed = board.keyedNext;
+        (board.keyed, board.contributed, board.keyedNext) = (keyed, 0, 0);
+        ++board.round;
+        board.revealed = 0;
+        if (_tooFew(board, keyed)) _toKeying(id, board);
+        else _toContributing(id, board);
+    }
+
+    function _enter(TrainingId id, Board storage board, Phase phase, uint64 expected, uint32 seconds_) private {
+        uint16 round = board.round;
+        uint40 deadline = uint40(block.timestamp + seconds_);
+        (board.phase, board.deadline) = (phase, deadline);
+        bytes32 digest = keccak256(abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline));
+        emit PhaseChanged(id, phase, round, expected, deadline, _roll(digest));
+    }
+
+    function _void(TrainingId id, Board storage board, Reason reason) private {
+        board.phase = Phase.Void;
+        bytes32 digest = keccak256(abi.encode(Voided.selector, id, reason, board.round));
+        emit Voided(id, reason, board.round, _roll(digest));
+    }
+
+    function _at(TrainingId id, Phase needed) internal view returns (Board storage board) {
+        board = _boards[id];
+        if (board.phase == Phase.Unknown) revert UnknownTraining(id);
+        if (board.phase != needed) revert WrongPhase(board.phase, needed);
+    }
+
+    function _everyone(Board storage board) internal view returns (uint64) {
+        return uint64((uint256(1) << board.size) - 1);
+    }
+
+    function _need(Board storage board) private view returns (uint256) {
+        return board.minimum > board.threshold ? board.minimum : board.threshold;
+    }
+
+    function _tooFew(Board storage board, uint64 posted) private view returns (bool) {
+        return _count(posted) < _need(board);
+    }
+
+    /// How many bits are set.
+    function _count(uint64 bits) private pure returns (uint256) {
+        unchecked {
+            bits -= (bits >> 1) & 0x5555555555555555;
+            bits = (bits & 0x3333333333333333) + ((bits >> 2) & 0x3333333333333333);
+            bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+            return (bits * 0x0101010101010101) >> 56;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+"""How good a classifier is on all members' held-out records: one sum, and nobody shows its own figures.
+
+Each record has a score w . z (log-odds) and a label. Added up: the four cells of the confusion table at a chance of
+one half, the log-loss, and how many records of either label fall into each of `bins` equal ranges of the chance, from
+which the area under the ROC curve is known to within its largest bin. Works for any model that gives log-odds.
+
+    table = evaluation_table(scores, labels)
+    report = report_of(state)          # accuracy, log-loss, area under the curve
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from federation import portable
+from federation.algorithms import Algorithm, Sums
+from federation.errors import Refused
+from federation.tables import Columns, Table
+from federation.vectors import Block, Layout, Reals
+
+LARGEST = 64.0  # log-odds beyond this count as this: the chance of error is under 2^-92
+
+
+@dataclass(frozen=True)
+class EvaluationParams:
+    """Limits of the sum, and into how many ranges chances are counted."""
+
+    members: int
+    records: int
+    bins: int = 64
+    width: Literal[32, 64] = 64
+    scale: int = 32
+
+
+@dataclass(frozen=True)
+class EvaluationState:
+    """The four cells, (true negatives, false positives, false negatives, true positives), and what was added beside."""
+
+    cells: tuple[int, ...] = ()
+    log_loss: float = 0.0
+    negatives: tuple[int, ...] = ()
+    positives: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures over all held-out records. `area` counts two records in one bin as a tie; None with one label only."""
+
+    records: int
+    accuracy: float
+    log_loss: float
+    area: float | None
+
+
+def evaluation_table(scores: Reals, labels: Reals) -> Table:
+    """Log-odds (records,) and labels 0 or 1 as the table that `local` reads. Log-odds are cut at +-64."""
+    return Table(np.clip(scores, -LARGEST, LARGEST)[:, None], labels)
+
+
+def prepare(params: EvaluationParams, columns: Columns) -> Table:
+    return evaluation_table(np.asarray(columns["score"], dtype=float), np.asarray(columns["label"], dtype=float))
+
+
+def start(params: EvaluationParams) -> EvaluationState:
+    return EvaluationState()
+
+
+def layout(params: EvaluationParams, state: EvaluationState) -> Layout:
+    blocks = (
+        Block("cells", 4, 0, 1.0),
+        Block("loss", 1, params.scale, LARGEST + 1.0),
+        Block("negatives", params.bins, 0, 1.0),
+        Block("positives", params.bins, 0, 1.0),
+    )
+    return Layout(params.width, params.members, params.records, blocks)
+
+
+def local(params: EvaluationParams, state: EvaluationState, table: Table) -> Sums:
+    scores, labels = table.values[:, 0], table.target
+    loss = layout(params, state)["loss"].quantise(portable.log_loss(scores, labels))
+    true = labels > 0
+    bins = np.minimum((portable.sigmoid(scores) * params.bins).astype(np.int64), params.bins - 1)
+    return {
+        "cells": np.bincount(2 * true + (scores > 0), minlength=4).astype(np.int64),
+        "loss": loss.sum(keepdims=True),
+        "negatives": np.bincount(bins[~true], minlength=params.bins).astype(np.int64),
+        "positives": np.bincount(bins[true], minlength=params.bins).astype(np.int64),
+    }
+
+
+def step(params: EvaluationParams, state: EvaluationState, sums: Sums) -> EvaluationState:
+    cells, negatives, positives = (tuple(sums[name].tolist()) for name in ("cells", "negatives", "positives"))
+    loss = layout(params, state)["loss"].real(sums["loss"])
+    return EvaluationState(cells, float(loss[0]), negatives, positives)
+
+
+def done(params: EvaluationParams, state: EvaluationState) -> bool:
+    return bool(state.cells)
+
+
+def report_of(state: EvaluationState) -> Evaluation:
+    """The figures; Refused before the sum is there, or over no records."""
+    records = sum(state.cells)
+    if records < 1:
+        raise Refused("nothing was evaluated", clause="records", seen=records, needed="at least one")
+    right = state.cells[0] + state.cells[3]
+    return Evaluation(records, right / records, state.log_loss / records, _area(state))
+
+
+def _area(state: EvaluationState) -> float | None:
+    pairs = sum(state.negatives) * sum(state.positives)
+    if pairs == 0:
+        return None
+    below, twice = 0, 0
+    for negative, positive in zip(state.negatives, state.positives, strict=True):
+        twice += positive * (2 * below + negative)
+        below += negative
+    return twice / (2 * pairs)
+
+
+EVALUATION = Algorithm(
+    name="evaluation", params=EvaluationParams, state=EvaluationState,
+    prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+)  # fmt: skip

@@ -1,0 +1,85 @@
+"""Float arithmetic with the same bits on every processor: members who never exchange a model hold the same one.
+
+IEEE 754 fixes + - * / sqrt and scaling by powers of two, but neither `exp` and `log` nor the order in which BLAS adds.
+These functions use the former only, in a fixed order, on each record by itself: the value for a record does not depend
+on the records beside it. Slower than BLAS, and good to about 1 unit in the last place; no general linear algebra.
+(Totals of floats elsewhere use `math.fsum`: `sum` and `numpy.sum` add differently from version to version.)
+
+    weights = solve(hessian, gradient)
+    chances = sigmoid(dot(table, weights))
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from federation.errors import Refused
+from federation.vectors import Reals
+
+LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # the first 33 bits of ln 2: k * LN2_HIGH is exact for |k| < 2^20
+LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # what is left of ln 2 (fdlibm's split)
+EXP_TERMS = 14
+LOG_TERMS = 18
+
+
+def dot(rows: Reals, weights: Reals) -> Reals:
+    """rows @ weights for (records, d) and (d,), each record by itself, from the first column to the last."""
+    total = np.zeros(len(rows))
+    for column, weight in zip(rows.T, weights, strict=True):
+        total += column * weight
+    return total
+
+
+def exp_of_negative(values: Reals) -> Reals:
+    """e^x for x <= 0: x = k ln 2 + r, a Taylor polynomial in |r| <= ln(2)/2, then 2^k."""
+    clamped = np.maximum(values, -745.0)
+    k = np.rint(clamped / LN2_HIGH)
+    r = (clamped - k * LN2_HIGH) - k * LN2_LOW
+    total = np.ones_like(r)
+    for n in range(EXP_TERMS, 0, -1):
+        total = 1.0 + r * total / n
+    return np.ldexp(total, k.astype(np.int32))
+
+
+def log1p(values: Reals) -> Reals:
+    """ln(1 + u) for 0 <= u <= 1: 2 artanh(s) with s = u / (2 + u) <= 1/3, as its odd power series."""
+    s = values / (2.0 + values)
+    square = s * s
+    total = np.zeros_like(s)
+    for n in range(2 * LOG_TERMS - 1, 0, -2):
+        total = total * square + 1.0 / n
+    return 2.0 * s * total
+
+
+def sigmoid(values: Reals) -> Reals:
+    """1 / (1 + e^-t), without overflow on either side."""
+    small = exp_of_negative(-np.abs(values))
+    return np.where(values >= 0, 1.0, small) / (1.0 + small)
+
+
+def log_loss(values: Reals, labels: Reals) -> Reals:
+    """-ln of the chance that sigmoid(values) gives to `labels` (0 or 1), each record by itself."""
+    margin = np.where(labels > 0, values, -values)
+    return np.maximum(-margin, 0.0) + log1p(exp_of_negative(-np.abs(values)))
+
+
+def solve(matrix: Reals, right: Reals) -> Reals:
+    """x with matrix @ x = right for a symmetric positive definite matrix, by LDL^T; Refused for any other."""
+    lower, rest, size = np.eye(len(right)), matrix.copy(), len(right)
+    pivots = np.zeros(size)
+    for j in range(size):
+        pivots[j] = rest[j, j]
+        if not pivots[j] > 0.0 or not math.isfinite(pivots[j]):
+            raise Refused("the columns depend on each other", clause="definite", seen=float(pivots[j]), needed="> 0")
+        column = rest[j + 1 :, j] / pivots[j]
+        rest[j + 1 :, j + 1 :] -= column[:, None] * rest[j, j + 1 :][None, :]
+        lower[j + 1 :, j] = column
+    x = right.copy()
+    for j in range(size):
+        x[j + 1 :] -= lower[j + 1 :, j] * x[j]
+    x /= pivots
+    for j in range(size - 1, -1, -1):
+        x[:j] -= lower[j, :j] * x[j]
+    return x

@@ -1,0 +1,92 @@
+"""Frozen records to canonical JSON and back: states that must survive a crash, plans, messages.
+
+One value has one text: keys sorted, no blanks, bytes as hex, floats as the shortest text that reads back exactly.
+Not a schema language: fields are str, int, float, bool, bytes, Literal, None, records, and tuples of these.
+
+    text = dump(state)
+    state = load(MemberState, text)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from federation.errors import Untrusted
+
+T = TypeVar("T")
+MAX_TEXT = 1 << 24
+
+
+def plain(value: Any) -> Any:
+    """A record as what `json` prints."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def dump(record: Any) -> bytes:
+    """The canonical text of a record. Raises ValueError on NaN and infinity: they have no place in a record."""
+    return json.dumps(plain(record), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def load(kind: type[T], text: bytes) -> T:
+    """The record of which `text` is the canonical text, or Untrusted."""
+    if len(text) > MAX_TEXT:
+        raise Untrusted(f"{len(text)} bytes are over the {MAX_TEXT} of a record", clause="size")
+    try:
+        record = parse(kind, json.loads(text))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        raise Untrusted(f"no {kind.__name__}: not JSON", clause="json") from exc
+    if dump(record) != text:
+        raise Untrusted(f"no {kind.__name__}: the text is not the canonical one", clause="canonical")
+    return record
+
+
+def parse(kind: type[T], value: Any) -> T:
+    """A record from parsed JSON (a whole number may stand for a float); Untrusted names the field that is wrong."""
+    record: T = _build(kind, value, kind.__name__)
+    return record
+
+
+def _build(kind: Any, value: Any, at: str) -> Any:
+    kind = getattr(kind, "__supertype__", kind)
+    if is_dataclass(kind):
+        return _record(kind, value, at)
+    origin, options = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_build(options[0], item, f"{at}[{i}]") for i, item in enumerate(value))
+    if origin in (Union, types.UnionType):
+        return None if value is None else _build(options[0], value, at)
+    if origin is Literal and value in options:
+        return value
+    return _scalar(kind, value, at)
+
+
+def _record(kind: Any, value: Any, at: str) -> Any:
+    hints = get_type_hints(kind)
+    known = {field.name for field in fields(kind)}
+    if not isinstance(value, dict) or not value.keys() <= known:
+        raise Untrusted(f"{at} does not have the fields {sorted(known)}", clause="fields")
+    try:
+        return kind(**{name: _build(hints[name], item, f"{at}.{name}") for name, item in value.items()})
+    except TypeError as exc:
+        raise Untrusted(f"{at} lacks a field", clause="fields") from exc
+
+
+def _scalar(kind: Any, value: Any, at: str) -> Any:
+    if kind is bytes and isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError as exc:
+            raise Untrusted(f"{at} is not hexadecimal", clause="fields") from exc
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if kind in (str, int, bool) and type(value) is kind:
+        return value
+    raise Untrusted(f"{at} is not a {kind}", clause="fields")

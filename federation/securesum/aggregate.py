@@ -1,0 +1,108 @@
+"""The sum, by anybody, from public bytes: contributions, revealed seeds and shares, the bundles of who is missing.
+
+Nothing here is secret and nothing is trusted: every revealed value is checked against what its owner published before
+the round, and a value that does not fit names its culprit. Whether a contribution is the one whose root the ledger
+holds is for the caller to check.
+
+    secrets = recover(round, reveals, bundles)
+    total = aggregate(round, {address: lanes}, secrets)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from federation.errors import Refused, Untrusted
+from federation.securesum.keys import ORDER, pair_key, point_of, sign
+from federation.securesum.masks import Mask, add_keystreams
+from federation.securesum.member import Reveal
+from federation.securesum.round import Address, Round
+from federation.securesum.shares import Bundle, combine, digest
+from federation.vectors import Lanes
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the reveals of a round opened: b of every survivor, s of every dropped member, all checked."""
+
+    seeds: Mapping[Address, bytes]
+    scalars: Mapping[Address, bytes]
+
+
+def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, Bundle]) -> Secrets:
+    """Every secret the sum needs. `bundles` are needed of dropped and silent members only.
+
+    Untrusted names who revealed a false seed, or dealt shares that do not fit together; a false share is set aside and
+    its holder named in the Refused that follows only if too few good ones are left.
+    """
+    answers = list(reveals)
+    own = {answer.member: answer.seed for answer in answers if answer.seed}
+    seeds = {}
+    for member in round.survivors:
+        given = [(answer.member, one.share) for answer in answers for one in answer.seed_shares if one.dealer == member]
+        seeds[member] = own.get(member) or _rebuilt(round, member, given, bundles, kind="seed")
+        check_seed(round, member, seeds[member])
+    scalars = {}
+    for member in round.dropped:
+        given = [
+            (answer.member, one.share) for answer in answers for one in answer.scalar_shares if one.dealer == member
+        ]
+        scalars[member] = _rebuilt(round, member, given, bundles, kind="scalar")
+        check_scalar(round, member, scalars[member])
+    return Secrets(seeds, scalars)
+
+
+def check_seed(round: Round, member: Address, seed: bytes) -> None:
+    """Untrusted, naming the member, unless `seed` is the one it committed to."""
+    if hashlib.sha256(seed).digest() != round.keys[member].seed_digest:
+        raise Untrusted("a seed that is not the one committed to", clause="seed", culprit=member)
+
+
+def check_scalar(round: Round, member: Address, scalar: bytes) -> None:
+    """Untrusted, naming the member, unless `scalar` belongs to the point it published."""
+    if not 0 < int.from_bytes(scalar, "big") < ORDER or point_of(scalar) != round.keys[member].point:
+        raise Untrusted("a scalar that does not belong to its point", clause="scalar", culprit=member)
+
+
+def aggregate(round: Round, contributions: Mapping[Address, Lanes], secrets: Secrets) -> Lanes:
+    """S = sum of y - sum of G(b) - sum over dropped d and survivors u of sign(u, d) G(k_ud), as fresh lanes."""
+    if contributions.keys() != set(round.survivors):
+        raise Refused("contributions of others than the survivors", clause="survivors",
+                      seen=len(contributions), needed=len(round.survivors))  # fmt: skip
+    first, *rest = round.survivors
+    total = contributions[first].copy()
+    for member in rest:
+        lanes = contributions[member]
+        if lanes.shape != total.shape or lanes.dtype != total.dtype:
+            raise Untrusted(f"a contribution of {lanes.shape} {lanes.dtype}", clause="length", culprit=member)
+        total += lanes
+    add_keystreams(total, masks_left(round, secrets))
+    return total
+
+
+def masks_left(round: Round, secrets: Secrets) -> list[Mask]:
+    """What is to be added to the sum of contributions: the survivors' own masks, and the pair masks of the dropped."""
+    masks = [Mask(secrets.seeds[member], -1) for member in round.survivors]
+    for gone in round.dropped:
+        for member in round.survivors:
+            point = round.keys[member].point
+            key = pair_key(round.context, mine=gone, scalar=secrets.scalars[gone], other=member, point=point)
+            masks.append(Mask(key, -sign(member, gone)))
+    return masks
+
+
+def _rebuilt(
+    round: Round, dealer: Address, given: list[tuple[Address, bytes]], bundles: Mapping[Address, Bundle], *, kind: str
+) -> bytes:
+    if dealer not in bundles:
+        raise Refused(f"the {kind} of a member is missing and so is its bundle", clause="bundle", seen=None,
+                      needed=f"the bundle of 0x{dealer.hex()}")  # fmt: skip
+    committed = {e.holder: e.seed_digest if kind == "seed" else e.scalar_digest for e in bundles[dealer].entries}
+    good = {round.roster.place(holder): share for holder, share in given if committed.get(holder) == digest(share)}
+    if len(good) < round.roster.threshold:
+        false = sorted({f"0x{holder.hex()}" for holder, share in given if committed.get(holder) != digest(share)})
+        raise Refused(f"too few good shares of the {kind} of 0x{dealer.hex()}", clause="shares",
+                      seen=f"{len(good)}, false ones from {false}", needed=round.roster.threshold)  # fmt: skip
+    return combine(dict(sorted(good.items())[: round.roster.threshold]))
