@@ -21,6 +21,7 @@ from federation.errors import FederationError
 from federation.errors import Untrusted as UntrustedStep
 from federation.securesum import MemberState, ShareKey, accept, close, contribute, deal, draw, reveal
 from federation.securesum.keys import publish
+from federation.securesum.round import Address as Member
 from federation.tables import Table
 from federation.vectors import to_bytes
 from node import ledger as rules
@@ -32,7 +33,7 @@ from node.ledger import training_of
 from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId, Vector
 from node.sealed import open_own
 from node.store import Cid
-from node.sums import Member, Place, Plan
+from node.sums import Place, Plan
 from node.wiring import Node
 
 TURN_SECONDS = 5
