@@ -1,9 +1,9 @@
 """A node's beginning: its folder, its account and recipient key, its alliance, its card.
 
-    made = create(Settings(home, name="Alice Mills"), passphrase)     # its address and card go to the other members
-    join(home, consortium, rpc="http://127.0.0.1:8545")               # once the alliance's contracts are known
-    show_card(home, passphrase)                                       # again whenever endpoints change
-    found(home, passphrase, founders)                                 # one of the founders puts the contracts there
+made = create(Settings(home, name="Alice Mills"), passphrase)     # its address and card go to the other members
+join(home, consortium, rpc="http://127.0.0.1:8545")               # once the alliance's contracts are known
+show_card(home, passphrase)                                       # again whenever endpoints change
+found(home, passphrase, founders)                                 # one of the founders puts the contracts there
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from coincurve import PrivateKey
 
 from node import documents, model
-from node.chain import Chain
+from node.chain.client import Chain
 from node.chain.deploy import Founder, deploy
 from node.development_keys import DEVELOPMENT_ADDRESSES, refuse_development_key
 from node.errors import Conflict, Misuse
@@ -29,7 +29,6 @@ from node.model import Address, Card, Digest, Role, TxHash
 from node.settings import FILE, Settings
 from node.signature import address_of
 from node.wiring import Node, open_store
-
 
 CARD = "card.json"
 
@@ -54,7 +53,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A member's card in its store; `tx` is the transaction that put its digest on chain, None where none was needed."""
+    """A member's card in its store; `tx` put its digest on chain, None where that was not needed."""
 
     account: Address
     card: Digest
@@ -75,13 +74,16 @@ def create(settings: Settings, passphrase: bytes, *, account_key: bytes | None =
     return Made(ring.address, card, str(settings.home))
 
 
-def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
-    """Work in the alliance of this Consortium. Raises NotFound or Untrusted where there is none at that address."""
+def join(home: Path, consortium: Address, *, rpc: str | None = None, peers: Sequence[str] = ()) -> Joined:
+    """Work in the alliance of this Consortium; `peers` are gateways to ask before any card is known.
+
+    Raises NotFound or Untrusted where there is none at that address, Conflict where the node has another."""
     settings = Settings.load(home)
     if settings.consortium and settings.consortium != consortium:
         raise Conflict("this node belongs to another alliance", clause="consortium", seen=consortium,
                        needed=settings.consortium, hint="make another home for another alliance")  # fmt: skip
-    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc)
+    known = tuple(dict.fromkeys((*settings.peers, *peers)))
+    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc, peers=known)
     Chain.connect(settings.rpc).directory(consortium)
     settings.save()
     with Node.open(home) as node:
@@ -90,7 +92,7 @@ def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
 
 
 def show_card(home: Path, passphrase: bytes) -> Shown:
-    """Put the card of the present settings into the store and, for a member whose card on chain is another, there too."""
+    """Put the card of the present settings into the store; a member's goes on chain where that has another one."""
     settings = Settings.load(home)
     card = _keep_card(settings, Keyring.open(home / "keys", passphrase))
     tx = _card_on_chain(home, passphrase, card) if settings.consortium else None
