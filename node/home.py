@@ -1,9 +1,9 @@
 """A node's beginning: its folder, its account and recipient key, its alliance, its card.
 
-    made = create(Settings(home, name="Alice Mills"), passphrase)     # its address and card go to the other members
-    join(home, consortium, rpc="http://127.0.0.1:8545")               # once the alliance's contracts are known
-    show_card(home, passphrase)                                       # again whenever endpoints change
-    found(home, passphrase, founders)                                 # one of the founders puts the contracts there
+made = create(Settings(home, name="Alice Mills"), passphrase)     # its address and card go to the other members
+join(home, consortium, rpc="http://127.0.0.1:8545")               # once the alliance's contracts are known
+show_card(home, passphrase)                                       # again whenever endpoints change
+found(home, passphrase, founders)                                 # one of the founders puts the contracts there
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from coincurve import PrivateKey
 
 from node import documents, model
-from node.chain import Chain
+from node.chain.client import Chain
 from node.chain.deploy import Founder, deploy
 from node.development_keys import DEVELOPMENT_ADDRESSES, refuse_development_key
 from node.errors import Conflict, Misuse
@@ -29,7 +29,6 @@ from node.model import Address, Card, Digest, Role, TxHash
 from node.settings import FILE, Settings
 from node.signature import address_of
 from node.wiring import Node, open_store
-
 
 CARD = "card.json"
 

@@ -1,6 +1,6 @@
 """How a node is doing: its chain, how far it follows, its store.
 
-    print(status(node).block)
+print(status(node).block)
 """
 
 from __future__ import annotations

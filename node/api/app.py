@@ -1,6 +1,6 @@
 """The ASGI application of one node: routes, error shapes, limits. See `guard` for who may ask.
 
-    uvicorn.run(create_app(node))
+uvicorn.run(create_app(node))
 """
 
 from __future__ import annotations

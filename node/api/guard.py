@@ -1,8 +1,8 @@
 """Who is asking: a token for this node's own people, a member's signature for other nodes. Says no before anything runs.
 
-    router = APIRouter(dependencies=[Depends(needs("read"))])
-    @router.get("/peer/manifests/{commitment}")
-    def manifest(asker: Asker, node: OurNode) -> Response: ...
+router = APIRouter(dependencies=[Depends(needs("read"))])
+@router.get("/peer/manifests/{commitment}")
+def manifest(asker: Asker, node: OurNode) -> Response: ...
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What no request may exceed, and the headers that every answer carries. Plain ASGI: streams pass through untouched.
 
-    app.add_middleware(Limits, largest=64 * 1024, uploads={"/datasets"})
+app.add_middleware(Limits, largest=64 * 1024, uploads={"/datasets"})
 """
 
 from __future__ import annotations
@@ -83,7 +83,13 @@ def _with_defaults(given: Any) -> list[tuple[bytes, bytes]]:
 
 
 async def _refuse(send: Send, largest: int) -> None:
-    body = b'{"code":"usage","message":"the request is too large","clause":"size","needed":"at most %d bytes"}' % largest
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    body = (
+        b'{"code":"usage","message":"the request is too large","clause":"size","needed":"at most %d bytes"}' % largest
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,7 @@
 """What routes share: their path parameters, their answers in the OpenAPI.
 
-    @router.get("/grants/{grant}", **one(show.Grant, 404))
-    def grant(node: OurNode, grant: GrantPath) -> Any: ...
+@router.get("/grants/{grant}", **one(show.Grant, 404))
+def grant(node: OurNode, grant: GrantPath) -> Any: ...
 """
 
 from __future__ import annotations

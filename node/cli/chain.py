@@ -66,5 +66,7 @@ def _founder(text: str) -> Any:
 
     address, _, card = text.partition(":")
     if len(card) != 66 or not card.startswith("0x"):
-        raise Misuse("not a founder", clause="founder", seen=text, needed="ADDRESS:CARD, as `hanse node init` shows them")
+        raise Misuse(
+            "not a founder", clause="founder", seen=text, needed="ADDRESS:CARD, as `hanse node init` shows them"
+        )
     return Founder(checksummed(address), Role.MEMBER, Digest(card.lower()))

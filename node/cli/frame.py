@@ -93,9 +93,7 @@ _EVERYWHERE = "Options of every command"
 def _option(kind: Any, default: Any, *names: str, words: str, envvar: str | None = None) -> inspect.Parameter:
     option = typer.Option(*names, help=words, envvar=envvar, rich_help_panel=_EVERYWHERE)
     name = names[0].removeprefix("--").replace("-", "_")
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 _OPTIONS = (
@@ -123,6 +121,7 @@ def verb(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[...
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
         def command(**given: Any) -> None:
             from node.cli.output import show
 
@@ -162,7 +161,9 @@ def misused(error: TyperException, *, json: bool) -> int:
 def unexpected(error: Exception, *, json: bool) -> int:
     """A defect of ours."""
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return fail(HanseError(f"unexpected: {kind}", hint="run it again with --debug and report what it prints"), json=json)
+    return fail(
+        HanseError(f"unexpected: {kind}", hint="run it again with --debug and report what it prints"), json=json
+    )
 
 
 def fail(error: HanseError, *, json: bool) -> int:

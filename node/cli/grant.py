@@ -22,7 +22,9 @@ def create(run: Run, request: RequestArg) -> Any:
 
 
 @verb(app, "refuse", example='hanse grant refuse 0x9f3c21aa "please ask for research only"')
-def refuse(run: Run, request: RequestArg, message: Annotated[str, Argument(help="What the consumer will read.")]) -> Any:
+def refuse(
+    run: Run, request: RequestArg, message: Annotated[str, Argument(help="What the consumer will read.")]
+) -> Any:
     """Answer a request with a signed no. Nothing goes on chain."""
     from node import access
 

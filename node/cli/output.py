@@ -1,7 +1,7 @@
 """What came out, on stdout: one JSON document, a table at a terminal, tab-separated lines in a pipe. Progress on stderr.
 
-    show(records, json=False)
-    with progress() as report: report("sealing", 4096, 65536)
+show(records, json=False)
+with progress() as report: report("sealing", 4096, 65536)
 """
 
 from __future__ import annotations

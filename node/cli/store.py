@@ -30,9 +30,7 @@ def verify(run: Run, cid: Annotated[str, Argument(metavar="CID", help="The root 
 
 
 @verb(app, "collect", example="hanse store collect --dry-run")
-def collect(
-    run: Run, dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False
-) -> Any:
+def collect(run: Run, dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False) -> Any:
     """Remove blocks that nothing keeps and that are older than a day."""
     from node.wiring import open_store
 
