@@ -118,9 +118,18 @@ def deal_bundle(
     for holder in roster.members:
         if holder != dealer:
             one, two = scalar_shares[holder], seed_shares[holder]
-            box = seal(one + two, share_keys[holder], _info(context, dealer, holder))
+            box = _sealed(one + two, holder, share_keys, _info(context, dealer, holder))
             entries.append(Entry(holder, digest(one), digest(two), box))
     return Bundle(context, dealer, tuple(entries))
+
+
+def _sealed(plain: bytes, holder: Address, share_keys: Mapping[Address, bytes], info: bytes) -> bytes:
+    try:
+        return seal(plain, share_keys[holder], info)
+    except KeyError as exc:
+        raise Refused("no share key to seal to", clause="share key", seen=None, needed=f"0x{holder.hex()}'s") from exc
+    except Untrusted as exc:
+        raise Untrusted(exc.message, clause=exc.clause, culprit=holder) from exc
 
 
 def digest(share: bytes) -> bytes:
