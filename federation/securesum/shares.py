@@ -80,9 +80,9 @@ class Bundle:
         """Untrusted, naming the dealer, unless `raw` is of this round and for exactly the roster's others."""
         holders = [member for member in roster.members if member != dealer]
         head = cls(context, dealer, ()).encode()[:-1] + len(holders).to_bytes(1, "big")
-        rows = [raw[i : i + ENTRY] for i in range(len(head), len(raw), ENTRY)]
         if raw[: len(head)] != head or len(raw) != len(head) + ENTRY * len(holders):
             raise Untrusted("a share bundle that is not of this round", clause="bundle", culprit=dealer)
+        rows = [raw[i : i + ENTRY] for i in range(len(head), len(raw), ENTRY)]
         if [row[:20] for row in rows] != holders:
             raise Untrusted("a share bundle for other holders", clause="bundle", culprit=dealer)
         entries = tuple(Entry(Address(row[:20]), row[20:52], row[52:84], row[84:]) for row in rows)
