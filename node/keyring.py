@@ -92,7 +92,7 @@ class Keyring:
             raise NotFound("there is no keyring", clause="keyring", seen=folder)
         try:
             document = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Untrusted("account.json is not JSON", clause="keystore") from error
         keys = open_keys(document, passphrase)
         if len(keys.ring) != 64:

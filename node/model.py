@@ -439,7 +439,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The alliance's contracts on one chain; `born` is the block the Consortium was deployed in."""
+    """The alliance's contracts on one chain; `born` is the block of their first event."""
 
     chain_id: int
     genesis: BlockHash

@@ -26,13 +26,18 @@ def sign(digest: bytes, private_key: bytes) -> bytes:
 
 def recover(digest: bytes, signature: bytes) -> Address:
     """Address of whoever signed. Raises Untrusted for other lengths, other `v`, the upper `s`, or no such point."""
+    return recover_plain(_prefixed(digest), signature)
+
+
+def recover_plain(digest: bytes, signature: bytes) -> Address:
+    """The same for a digest signed as it is: that of typed data (EIP-712)."""
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (27, 28):
         raise Untrusted("not a signature r, s, v", clause="signature", seen=len(signature), needed=SIGNATURE_SIZE)
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:  # EIP-2: or each signature would have a twin
         raise Untrusted("the signature's s is in the upper half", clause="signature")
     try:
         recoverable = signature[:64] + bytes([signature[64] - 27])
-        public = PublicKey.from_signature_and_message(recoverable, _prefixed(digest), hasher=None)
+        public = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
     except ValueError as error:
         raise Untrusted("the signature recovers to no key", clause="signature") from error
     return address_of(public.format(compressed=False))

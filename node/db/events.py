@@ -33,6 +33,11 @@ def kept(tx: Tx, *, limit: int | None = None) -> Iterator[Kept]:
     return (Kept(row.number, BlockHash(row.hash), Time(row.time)) for row in found)
 
 
+def block_hash(tx: Tx, number: int) -> BlockHash | None:
+    """Hash of an indexed block, None where there is none at that number."""
+    return tx.execute(sa.select(blocks.c.hash).where(blocks.c.number == number)).scalar()
+
+
 def heads(tx: Tx) -> dict[str, Head]:
     """Each contract's running hash and number of events as indexed; contracts without events are missing."""
     last = sa.select(events.c.contract, sa.func.max(events.c.seq).label("seq")).group_by(events.c.contract).subquery()
