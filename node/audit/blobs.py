@@ -1,7 +1,7 @@
-"""The public bytes behind the digests on chain, fetched from gateways and hashed again. Gateways are trusted for nothing.
+"""The public bytes behind the digests on chain, fetched from gateways, which are trusted for nothing, and hashed again.
 
 What is in the scratch store already is not fetched: its blocks are named by their hash, so where they came from does
-not matter. What nobody serves is Retry (not checked), what somebody serves with other bytes and nobody right is Untrusted.
+not matter. What nobody serves is Retry (not checked); what is served with wrong bytes only is Untrusted.
 
     blobs = Blobs(store, gateways, until=time.monotonic() + 600)
     blobs.bring([Cid.raw(digest), ...])             # in parallel

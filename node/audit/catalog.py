@@ -1,6 +1,6 @@
 """Checks 6 to 12: cards, versions, sealed files, requests, grants, wrapped keys, anchored lists.
 
-    check_catalog(sheet, history, blobs)
+check_catalog(sheet, history, blobs)
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import binascii
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 from node import canon, documents, merkle, model, signature
 from node.audit.blobs import Blobs
-from node.audit.history import History, check_signed, name_of
+from node.audit.history import History, check_signed, named
 from node.audit.report import Sheet
 from node.chain import typed
-from node.documents import Card, Envelope, Receipt, ReceiptList, RequestRecord
+from node.documents import Envelope, Receipt, ReceiptList, RequestRecord
 from node.encryption import floe
 from node.encryption.wrap import Expected, PublicKey, WrapContext, WrapRecord, verify
 from node.errors import Misuse, Untrusted
 from node.ledger import Dataset, PublishedVersion
-from node.model import Event, Terms
+from node.model import Card, Event, Terms
 from node.policy import agreement_document, parse_offer
 from node.store import Cid
 
@@ -39,20 +40,20 @@ def check_catalog(sheet: Sheet, history: History, blobs: Blobs, *, sample: int |
         with sheet.check(7, _subject(dataset, version)):
             _check_version(blobs, dataset, version)
     _check_files(sheet, history, blobs, sample)
-    for event in history.said(model.Requested):
-        with sheet.check(9, f"request {event.said.id} ({name_of(event)})"):
-            _check_request(history, blobs, event)
-    for event in history.said(model.Granted):
-        with sheet.check(10, f"grant {event.said.id} ({name_of(event)})"):
-            _check_grant(history, event)
-        with sheet.check(11, f"grant {event.said.id}"):
-            _check_wrap(history, blobs, event)
-    for event in history.said(model.Received):
-        with sheet.check(12, f"receipts {event.said.root} of {event.said.consumer}"):
-            _check_receipts(history, blobs, event)
-    for event in history.said(model.Anchored):
-        with sheet.check(12, f"anchor {event.said.root} of {event.said.owner}"):
-            blobs.block(event.said.list)
+    for event, asked in history.said(model.Requested):
+        with sheet.check(9, f"request {asked.id} ({named(event)})"):
+            _check_request(history, blobs, event, asked)
+    for event, granted in history.said(model.Granted):
+        with sheet.check(10, f"grant {granted.id} ({named(event)})"):
+            _check_grant(history, event, granted)
+        with sheet.check(11, f"grant {granted.id}"):
+            _check_wrap(history, blobs, granted)
+    for _, received in history.said(model.Received):
+        with sheet.check(12, f"receipts {received.root} of {received.consumer}"):
+            _check_receipts(history, blobs, received)
+    for _, anchored in history.said(model.Anchored):
+        with sheet.check(12, f"anchor {anchored.root} of {anchored.owner}"):
+            blobs.block(anchored.list)
     _note_unsound(sheet, history)
 
 
@@ -61,9 +62,10 @@ def _small(history: History) -> Iterator[Cid]:
     digests = [m.card for m in history.ledger.members.values()]
     for _, version in _versions(history):
         digests += [version.content.envelope, version.content.policy]
-    digests += [e.said.request for e in history.said(model.Requested)]
-    digests += [e.said.wrap for e in history.said(model.Granted)]
-    digests += [e.said.list for e in (*history.said(model.Received), *history.said(model.Anchored))]
+    digests += [said.request for _, said in history.said(model.Requested)]
+    digests += [said.wrap for _, said in history.said(model.Granted)]
+    digests += [received.list for _, received in history.said(model.Received)]
+    digests += [anchored.list for _, anchored in history.said(model.Anchored)]
     return (Cid.raw(model.raw(digest)) for digest in digests)
 
 
@@ -134,7 +136,9 @@ def _check_file(blobs: Blobs, version: PublishedVersion) -> None:
         head = file.read(floe.HEADER_SIZE)
     needed = floe.DEFAULT.encoded()
     if not head.startswith(needed) or stored.size < floe.sealed_size(0):
-        raise Untrusted(f"{cid} is no sealed file", clause="header", seen=head[: len(needed)].hex(), needed=needed.hex())
+        raise Untrusted(
+            f"{cid} is no sealed file", clause="header", seen=head[: len(needed)].hex(), needed=needed.hex()
+        )
 
 
 def _cid(envelope: Envelope) -> Cid:
@@ -147,9 +151,9 @@ def _cid(envelope: Envelope) -> Cid:
 # --- 9, 10, 11 ---
 
 
-def _check_request(history: History, blobs: Blobs, event: Event) -> None:
+def _check_request(history: History, blobs: Blobs, event: Event, said: model.Requested) -> None:
     """9. The request record is served, its terms hash to the id, and the consumer signed them."""
-    said, chain_id, grants = event.said, history.chain.chain_id, history.directory.address("Grants")
+    chain_id, grants = history.chain.chain_id, history.directory.address("Grants")
     record = blobs.document(RequestRecord, said.request)
     terms = record.terms
     if (record.chain_id, record.grants, record.id) != (chain_id, grants, said.id):
@@ -161,20 +165,22 @@ def _check_request(history: History, blobs: Blobs, event: Event) -> None:
     check_signed(history, message, said.consumer, _hex(record.signature), event.at.block)
 
 
-def _check_grant(history: History, event: Event) -> None:
-    """10. The terms in the event hash to the grant's id, both parties signed them, the readable agreement matches them."""
-    said, terms = event.said, event.said.terms
+def _check_grant(history: History, event: Event, said: model.Granted) -> None:
+    """10. The terms hash to the grant's id, both parties signed them, the readable agreement says the same."""
+    terms = said.terms
     _check_id(history, terms, said.id)
     needed = model.digest(canon.digest(agreement_document(terms)))
     if terms.document != needed:
-        raise Untrusted("the readable agreement says other terms", clause="document", seen=terms.document, needed=needed)
+        raise Untrusted(
+            "the readable agreement says other terms", clause="document", seen=terms.document, needed=needed
+        )
     policy = history.ledger.datasets[terms.dataset].versions[terms.version - 1].content.policy
     if terms.policy != policy:
         raise Untrusted("agreed on another offer than the version's", clause="policy", seen=terms.policy, needed=policy)
     message = typed.terms_message(terms, history.chain.chain_id, history.directory.address("Grants"))
     _, of_owner, of_consumer, _ = history.call(event, "grant")
-    check_signed(history, message, terms.owner, _hex(str(of_owner)), event.at.block)
-    check_signed(history, message, terms.consumer, _hex(str(of_consumer)), event.at.block)
+    check_signed(history, message, terms.owner, cast(bytes, of_owner), event.at.block)
+    check_signed(history, message, terms.consumer, cast(bytes, of_consumer), event.at.block)
 
 
 def _check_id(history: History, terms: Terms, needed: model.GrantId) -> None:
@@ -183,9 +189,9 @@ def _check_id(history: History, terms: Terms, needed: model.GrantId) -> None:
         raise Untrusted("the terms do not hash to the id", clause="id", seen=seen, needed=needed)
 
 
-def _check_wrap(history: History, blobs: Blobs, event: Event) -> None:
+def _check_wrap(history: History, blobs: Blobs, said: model.Granted) -> None:
     """11. The wrap record is served, is for this grant, version, file and recipient, and the owner signed it."""
-    said, terms = event.said, event.said.terms
+    terms = said.terms
     record = WrapRecord.parse(blobs.block(said.wrap))
     version = history.ledger.datasets[terms.dataset].versions[terms.version - 1]
     envelope = blobs.document(Envelope, version.content.envelope)
@@ -199,9 +205,8 @@ def _check_wrap(history: History, blobs: Blobs, event: Event) -> None:
 # --- 12 ---
 
 
-def _check_receipts(history: History, blobs: Blobs, event: Event) -> None:
-    """12. The list is served, its receipts are the tree's leaves, and the consumer signed each for a grant of its own."""
-    said = event.said
+def _check_receipts(history: History, blobs: Blobs, said: model.Received) -> None:
+    """12. The list is served, its receipts are the tree's leaves, the consumer signed each for a grant of its own."""
     listed = blobs.document(ReceiptList, said.list).receipts
     if len(listed) != said.size:
         raise Untrusted("the list is not as long as anchored", clause="size", seen=len(listed), needed=said.size)
@@ -232,5 +237,3 @@ def _hex(text: str) -> bytes:
         return model.raw(text)
     except ValueError as exc:
         raise Untrusted("a signature that is not hexadecimal", clause="signature", seen=text) from exc
-
-

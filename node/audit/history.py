@@ -1,30 +1,33 @@
 """Checks 1 to 5: the right chain, the published contracts, every event, every rule, every decision's consents.
 
-    history = read(sheet, chain, consortium, block)
-    check_consents(sheet, history)
+history = read(sheet, chain, consortium, block)
+check_consents(sheet, history)
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from node import ledger as rules
 from node import model
 from node.audit.report import Sheet
-from node.chain import Chain, encode, typed
+from node.chain import encode, typed
 from node.chain.artifacts import artifact, same_code
-from node.chain.directories import address
+from node.chain.client import Chain
+from node.chain.directories import address, name_of
+from node.chain.failures import RpcError
 from node.chain.records import Transaction
 from node.chain.typed import Message
 from node.errors import HanseError, Refused, Retry, Untrusted
 from node.ledger import Ledger
-from node.model import Address, Block, Digest, Directory, Event, Head, MemberState, Role, TxHash
+from node.model import Address, Block, Digest, Directory, Entry, Event, Head, MemberState, Role, TxHash
 from node.signature import keccak
 
-LEFT = {
+Said = TypeVar("Said")
+
+LEFT: dict[str, tuple[str, ...]] = {
     "Consortium": (),
     "Members": (),
     "Datasets": ("Members",),
@@ -62,9 +65,9 @@ class History:
     decisions: list[Decision] = field(default_factory=list)
     sent: Mapping[TxHash, Transaction] = field(default_factory=dict)
 
-    def said(self, kind: type) -> list[Event]:
-        """The trusted events of one kind, in the chain's order."""
-        return [event for event in self.events if isinstance(event.said, kind)]
+    def said(self, kind: type[Said]) -> list[tuple[Event, Said]]:
+        """The trusted events of one kind, each with what it says, in the chain's order."""
+        return [(event, event.said) for event in self.events if isinstance(event.said, kind)]
 
     def transaction(self, event: Event) -> Transaction:
         """The transaction an event came from. Raises Retry where the endpoint does not give it."""
@@ -97,7 +100,7 @@ def read(sheet: Sheet, chain: Chain, directory: Directory, block: Block) -> Hist
     return history
 
 
-def name_of(event: Event) -> str:
+def named(event: Event) -> str:
     """An event as findings name it."""
     return f"{event.contract} event {event.seq} {type(event.said).__name__} (tx {event.at.tx})"
 
@@ -105,15 +108,42 @@ def name_of(event: Event) -> str:
 # --- 1 ---
 
 
-def check_chain(chain: Chain, pinned: Directory) -> None:
-    """1. Chain id and genesis block are those pinned."""
+def check_chain(chain: Chain, pinned: Directory | Address) -> None:
+    """1. Chain id and genesis block are those pinned; an address pins neither."""
+    if not isinstance(pinned, Directory):
+        return
     if chain.chain_id != pinned.chain_id:
         raise Untrusted("another chain", clause="chain id", seen=chain.chain_id, needed=pinned.chain_id)
     if chain.genesis != pinned.genesis:
         raise Untrusted("another chain of the same id", clause="genesis", seen=chain.genesis, needed=pinned.genesis)
 
 
+def check_still(sheet: Sheet, history: History) -> None:
+    """1. The audited block is still on the chain: what was read belongs together."""
+    with sheet.check(1, f"block {history.block.number}"):
+        now = history.chain.block(history.block.number).hash
+        if now != history.block.hash:
+            raise Retry("the chain changed during the audit: run it again", clause="block", seen=now)
+
+
 # --- 2 ---
+
+
+def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, block: Block) -> Directory | None:
+    """2. The Consortium's entries in force at the audited block; None where there is no Consortium."""
+    at = consortium.consortium if isinstance(consortium, Directory) else consortium
+    with sheet.check(2, "directory"):
+        found = [(n, chain.call_at(at, "Consortium", "entry", name_of(n), block=block.number)) for n in model.CONTRACTS]
+        entries = tuple(Entry(name, entry.at, entry.code_hash, entry.from_) for name, entry in found)
+        return Directory(chain.chain_id, chain.genesis, at, _born(chain, at, entries), entries)
+    return None
+
+
+def _born(chain: Chain, consortium: Address, entries: Sequence[Entry]) -> int:
+    try:
+        return chain.first_log([consortium, *(entry.at for entry in entries)])
+    except RpcError:
+        return 0  # the endpoint limits ranges: read from the start, in pieces
 
 
 def _check_directory(sheet: Sheet, history: History) -> None:
@@ -126,7 +156,7 @@ def _check_directory(sheet: Sheet, history: History) -> None:
             history.unsound[name] = "its code is not the published contract's (check 2)"
 
 
-_KNOWS = {
+_KNOWS: dict[str, tuple[str, ...]] = {
     "Consortium": ("Members",),
     "Members": (),
     "Datasets": ("Members",),
@@ -208,24 +238,24 @@ def _first_false(history: History, name: str, after: Sequence[tuple[Event, Head]
             low, high = (middle + 1, high) if same else (low, middle)
     except HanseError:
         return ": which one cannot be told, the endpoint keeps no old state"
-    return f": {name_of(rows[low][0])}"
+    return f": {named(rows[low][0])}"
 
 
 # --- 4 ---
 
 
 def _fold(sheet: Sheet, history: History, events: Mapping[str, Sequence[Event]]) -> None:
-    """Fold what is sound in the chain's order. A contract that breaks a rule is left out from there on, and those right of it."""
+    """Fold what is sound, in the chain's order. Where a contract breaks a rule, it and those right of it end."""
     approved: set[tuple[Address, Digest]] = set()
     for event in sorted(_of_all(events), key=lambda e: (e.at.block, e.at.index)):
         because = _unsound(history, event.contract)
         if because:
             continue
         before = _before(history.ledger, event, approved)
-        with sheet.check(4, name_of(event)):
+        with sheet.check(4, named(event)):
             rules.apply(history.ledger, event)
-        if sheet.failed(4, name_of(event)):
-            history.unsound[event.contract] = f"it broke a rule (check 4, {name_of(event)})"
+        if sheet.failed(4, named(event)):
+            history.unsound[event.contract] = f"it broke a rule (check 4, {named(event)})"
             continue
         history.events.append(event)
         if before:
@@ -272,7 +302,7 @@ def check_consents(sheet: Sheet, history: History) -> None:
     for decision in history.decisions:
         if isinstance(decision.event.said, model.Entered) and not history.sent[decision.event.at.tx].to:
             continue  # the first entries, by the constructor
-        with sheet.check(5, name_of(decision.event)):
+        with sheet.check(5, named(decision.event)):
             _check_decision(history, decision)
     if "Members" in history.unsound:
         sheet.leave(5, "decisions", history.unsound["Members"])
@@ -294,12 +324,12 @@ def _check_decision(history: History, decision: Decision) -> None:
         _check_consent(history, decision, message, (signer, signature))
 
 
-def _check_consent(history: History, decision: Decision, message: Message, consent: tuple[Address, str]) -> None:
+def _check_consent(history: History, decision: Decision, message: Message, consent: tuple[Address, bytes]) -> None:
     signer, signature = consent
     if signer not in decision.voters:
         raise Untrusted("consent of somebody who was no active member", clause="signer", seen=signer)
-    if model.raw(signature):
-        return check_signed(history, message, signer, model.raw(signature), decision.event.at.block)
+    if signature:
+        return check_signed(history, message, signer, signature, decision.event.at.block)
     if (signer, model.digest(typed.digest(message))) not in decision.approved:
         raise Untrusted("neither signed nor approved on chain", clause="consent", seen=signer)
 
@@ -319,7 +349,7 @@ def _wallet_accepts(history: History, message: Message, wallet: Address, signatu
     """What a contract account says of a signature in its name (EIP-1271), in the state after `block`."""
     if not history.chain.code(wallet, block):
         return False
-    from eth_abi import encode as packed
+    from eth_abi.abi import encode as packed
 
     asked = _IS_VALID + packed(["bytes32", "bytes"], [typed.digest(message), signature])
     try:

@@ -1,21 +1,19 @@
-"""What an audit comes to: numbered checks, findings, and what could not be checked. Records and their rendering; no I/O.
+"""What an audit comes to: numbered checks, findings, what could not be checked. Records and their rendering; no I/O.
 
-    sheet = Sheet()
-    with sheet.check(8, "dataset 0x12… version 1"): ...       # Untrusted is a finding; Retry and NotFound are not checked
-    report = sheet.report(about)
-    print(render(report, language="zh-CN")); json.dumps(documents.plain(report))
+sheet = Sheet()
+with sheet.check(8, "dataset 0x12… version 1"): ...     # Untrusted is a finding; Retry and NotFound: not checked
+report = sheet.report(about)
+print(render(report, language="zh-CN")); json.dumps(documents.plain(report))
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from federation.errors import FederationError
-from node.errors import HanseError, Misuse, NotFound, Retry
+from node.errors import HanseError, Misuse, NotFound, Retry, Untrusted
 from node.model import Address, Block, BlockHash
 
 State = Literal["holds", "untrusted", "unchecked"]
@@ -109,8 +107,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 only if nothing is untrusted; else that of `errors.Untrusted`."""
-        return 7 if self.untrusted else 0
+        """Untrusted's if anything is; Retry's if the history itself (checks 1 to 4) could not be judged; else 0."""
+        if self.untrusted:
+            return Untrusted.exit_code
+        return Retry.exit_code if any(check.state == "unchecked" for check in self.checks[:4]) else 0
 
 
 class Sheet:
@@ -121,16 +121,15 @@ class Sheet:
         self._untrusted: list[Finding] = []
         self._unchecked: list[Finding] = []
 
-    @contextmanager
-    def check(self, number: int, subject: str) -> Iterator[None]:
-        """Judge one subject: what the block raises becomes a finding, and the audit goes on."""
+    def check(self, number: int, subject: str) -> Judging:
+        """Judge one subject: what is raised inside becomes a finding, and the audit goes on."""
         self._subjects[number] += 1
-        try:
-            yield
-        except (Retry, NotFound) as exc:
-            self._unchecked.append(_finding(number, subject, exc))
-        except (HanseError, FederationError) as exc:
-            self._untrusted.append(_finding(number, subject, exc))
+        return Judging(self, number, subject)
+
+    def note(self, number: int, subject: str, exc: HanseError | FederationError) -> None:
+        """Write down why a subject does not hold (or, for Retry and NotFound, was not checked)."""
+        found = self._unchecked if isinstance(exc, (Retry, NotFound)) else self._untrusted
+        found.append(_finding(number, subject, exc))
 
     def leave(self, number: int, subject: str, because: str, *, clause: str = "not checked") -> None:
         """Note a subject that cannot be checked."""
@@ -150,6 +149,22 @@ class Sheet:
         if any(f.check == number for f in self._untrusted):
             return "untrusted"
         return "unchecked" if any(f.check == number for f in self._unchecked) else "holds"
+
+
+class Judging:
+    """One subject being judged; see `Sheet.check`."""
+
+    def __init__(self, sheet: Sheet, number: int, subject: str) -> None:
+        self._sheet, self._number, self._subject = sheet, number, subject
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> bool:
+        if not isinstance(exc, (HanseError, FederationError)):
+            return False
+        self._sheet.note(self._number, self._subject, exc)
+        return True
 
 
 def _finding(number: int, subject: str, exc: HanseError | FederationError) -> Finding:
@@ -189,7 +204,9 @@ def render(report: Report, language: Language = "en") -> str:
 def _table(report: Report, language: Language) -> list[str]:
     words = _WORDS[language]
     rows = [f"| | {words['check']} | {words['subjects']} | {words['state']} |", "|--:|--|--:|--|"]
-    return rows + [f"| {c.number} | {NAMES[c.number][language]} | {c.subjects} | {words[c.state]} |" for c in report.checks]
+    return rows + [
+        f"| {c.number} | {NAMES[c.number][language]} | {c.subjects} | {words[c.state]} |" for c in report.checks
+    ]
 
 
 def _listed(findings: tuple[Finding, ...], words: dict[str, str]) -> list[str]:

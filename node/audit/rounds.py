@@ -8,16 +8,13 @@ Every sum is made again from the masked vectors and the revealed seeds, bit for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import coincurve
-
+from federation.algorithms import advance
 from federation.errors import FederationError
-from federation.securesum import Address as Account
-from federation.securesum import Context, Keys, Reveal, Roster, aggregate, recover
-from federation.securesum import Round as Summed
-from federation.vectors import Lanes, from_bytes, to_bytes
-from node import merkle, model, plan
+from federation.vectors import from_bytes, to_bytes
+from node import merkle, model, sums, weights
 from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
@@ -64,10 +61,10 @@ def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Trai
             key = blobs.document(PublicKey, seat.hpke)
             if key.member != seat.member:
                 raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
-    sums = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
+    totals = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
     with sheet.check(17, name):
         _check_transcript(history, training)
-    _check_model(sheet, blobs, training, sums)
+    _check_model(sheet, blobs, training, totals)
 
 
 # --- 13 ---
@@ -75,8 +72,8 @@ def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Trai
 
 def _check_plan(blobs: Blobs, training: Training) -> None:
     """13. The plan is served, can be run, and has the ring and the seats that the chain says."""
-    run = plan.Run(plan.Plan.parse(blobs.block(training.terms.plan)))
-    layout, terms = run.layout, training.terms
+    plan, terms = sums.Plan.decode(blobs.block(training.terms.plan)), training.terms
+    layout = plan.steps.layout(plan.params, plan.steps.start(plan.params))
     if layout.width != terms.ring:
         raise Untrusted("the plan is for another ring", clause="ring", seen=layout.width, needed=terms.ring)
     if layout.members < len(training.seats):
@@ -142,59 +139,23 @@ def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round
             "a member dropped out: the shares that open its masks pass between members and are on no public record",
             clause="dropped", seen=who,
         )  # fmt: skip
-    summed = _round(history, training, round_)
-    reveals = [Reveal(_account(training, p), seed=model.raw(seed)) for p, seed in sorted(round_.seeds.items())]
-    lanes = _Contributions(blobs, training, round_)
+    place = sums.Place(history.chain.chain_id, history.directory.address("Trainings"))
+    contributions = {training.seats[p].member: blobs.vector(vector) for p, vector in round_.vectors.items()}
     try:
-        total = to_bytes(aggregate(summed, lanes, recover(summed, reveals, {})))
+        total = to_bytes(sums.total_of(place, training, round_, contributions))
     except FederationError as exc:
         raise Untrusted(f"the round does not add up: {exc}", clause=exc.clause) from exc
     posted = round_.total
-    made = Vector(model.digest(merkle.vector_root(total)), blob_of(total), -(-len(total) // merkle.LEAF_SIZE))
+    made = sums.vector_of(total, model.raw(blob_of(total)))
     if made != posted:
-        raise Untrusted(f"the sum posted by {round_.poster} is not the sum of the contributions", clause="sum",
-                        seen=(posted.root, posted.blob, posted.leaves), needed=(made.root, made.blob, made.leaves))  # fmt: skip
+        what = f"the sum posted by {round_.poster} is not that of the contributions"
+        raise Untrusted(what, clause="sum", seen=_shown(posted), needed=_shown(made))
     blobs.vector(posted)
     return total
 
 
-class _Contributions(Mapping[Account, Lanes]):
-    """The round's vectors, read one at a time: memory is one vector and the sum, whatever the number of members."""
-
-    def __init__(self, blobs: Blobs, training: Training, round_: Round) -> None:
-        self._blobs, self._ring = blobs, training.terms.ring
-        self._vectors = {_account(training, p): vector for p, vector in round_.vectors.items()}
-
-    def __getitem__(self, member: Account) -> Lanes:
-        return from_bytes(self._ring, self._blobs.vector(self._vectors[member]))
-
-    def __iter__(self) -> Iterator[Account]:
-        return iter(self._vectors)
-
-    def __len__(self) -> int:
-        return len(self._vectors)
-
-
-def _round(history: History, training: Training, round_: Round) -> Summed:
-    trainings = history.directory.address("Trainings")
-    context = Context(
-        _word(history.chain.chain_id), model.raw(trainings), model.raw(training.id), _word(round_.number)
-    )  # fmt: skip
-    members = [_account(training, p) for p in range(len(training.seats))]
-    roster = Roster.of(members, threshold=training.terms.threshold, floor=training.terms.minimum)
-    keys = {_account(training, p): Keys(_point(k), model.raw(k.seed)) for p, k in round_.keys.items()}
-    return Summed(context, roster, keys, tuple(sorted(_account(training, p) for p in round_.vectors)))
-
-
-def _point(keys: model.Keys) -> bytes:
-    try:
-        return coincurve.PublicKey(bytes([2 + keys.parity]) + model.raw(keys.x)).format(compressed=False)[1:]
-    except ValueError as exc:
-        raise Untrusted("a round key is no point of secp256k1", clause="point", seen=keys.x) from exc
-
-
-def _account(training: Training, position: int) -> Account:
-    return Account(model.raw(training.seats[position].member))
+def _shown(vector: Vector) -> str:
+    return f"root {vector.root}, blob {vector.blob}, {vector.leaves} leaves"
 
 
 def blob_of(data: bytes) -> Digest:
@@ -216,11 +177,11 @@ def _check_transcript(history: History, training: Training) -> None:
         if isinstance(said, model.Keyed):
             posts = keccak(_words(posts, said.member, said.position, said.round, *_values(said.keys)))
         elif isinstance(said, model.Contributed):
-            head = (posts, said.member, said.position, said.round)
-            posts = keccak(_words(*head, *_values(said.vector), *_values(said.next)))
+            posted = (*_values(said.vector), *_values(said.next))
+            posts = keccak(_words(posts, said.member, said.position, said.round, *posted))
         elif isinstance(said, model.Aggregated):
-            head = (transcript, said.round, posts, said.survivors)
-            transcript = keccak(_words(*head, *_values(said.vector), said.poster))
+            summed = (*_values(said.vector), said.poster)
+            transcript = keccak(_words(transcript, said.round, posts, said.survivors, *summed))
             _check_said(event, said.transcript, model.digest(transcript))
 
 
@@ -248,42 +209,41 @@ def _word(value: str | int | bytes) -> bytes:
 # --- 18, 19 ---
 
 
-def _check_model(sheet: Sheet, blobs: Blobs, training: Training, sums: Sequence[bytes | None]) -> None:
+def _check_model(sheet: Sheet, blobs: Blobs, training: Training, totals: Sequence[bytes | None]) -> None:
     name = f"training {training.id}"
     if training.phase == Phase.VOID:
         return
     if training.phase != Phase.FINAL:
         return sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
-    if sheet.failed(13, name) or None in sums:
+    if sheet.failed(13, name) or None in totals:
         return sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
     with sheet.check(18, name):
-        _check_derived(blobs, training, [total for total in sums if total])
+        _check_derived(blobs, training, [total for total in totals if total])
 
 
-def _check_derived(blobs: Blobs, training: Training, sums: Sequence[bytes]) -> None:
+def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
     """18. The model follows from plan and sums, is served, and its digest is the one made final and attested."""
-    run = plan.Run(plan.Plan.parse(blobs.block(training.terms.plan)))
-    for number, total in enumerate(sums):
-        if run.done:
-            raise Untrusted("rounds after the plan was done", clause="done", seen=len(sums), needed=number)
-        run.advance(total)
-    if not run.done and len(sums) < training.terms.rounds:
-        raise Untrusted("ended before the plan was done", clause="done", seen=len(sums), needed=training.terms.rounds)
-    derived = run.model()
-    if blob_of(derived) == training.model:
-        blobs.file(_model_cid(training, len(derived)), len(derived))
-    elif run.plan.tolerance > 0:
-        plan.same_model(_served(blobs, training, len(derived)), derived, run.plan.tolerance)
-    else:
+    plan = sums.Plan.decode(blobs.block(training.terms.plan))
+    state = plan.steps.start(plan.params)
+    for number, total in enumerate(totals):
+        if plan.steps.done(plan.params, state):
+            raise Untrusted("rounds after the plan was done", clause="done", seen=len(totals), needed=number)
+        state = _advanced(plan, state, total)
+    if not plan.steps.done(plan.params, state) and len(totals) < training.terms.rounds:
+        raise Untrusted("ended before the plan was done", clause="done", seen=len(totals), needed=training.terms.rounds)
+    derived = weights.model_of(plan, state)
+    if blob_of(derived) != training.model:
         raise Untrusted("the model does not follow from plan and sums", clause="model", seen=training.model,
                         needed=blob_of(derived))  # fmt: skip
+    blobs.file(_model_cid(training, len(derived)), len(derived))
 
 
-def _served(blobs: Blobs, training: Training, size: int) -> bytes:
-    cid = _model_cid(training, size)
-    blobs.file(cid, 2 * size)
-    with blobs.open(cid) as file:
-        return file.read()
+def _advanced(plan: sums.Plan, state: Any, total: bytes) -> Any:
+    try:
+        lanes = from_bytes(plan.steps.layout(plan.params, state).width, total)
+        return advance(plan.steps, plan.params, state, lanes)
+    except FederationError as exc:
+        raise Untrusted(f"the sum is none of this plan's: {exc}", clause=exc.clause) from exc
 
 
 def _model_cid(training: Training, size: int) -> Cid:
@@ -301,5 +261,3 @@ def _check_budget(history: History, dataset: model.DatasetId, number: int, spent
     )  # fmt: skip
     if counted != spent:
         raise Untrusted("the contract counts another spending", clause="spent", seen=counted, needed=spent)
-
-
