@@ -36,8 +36,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         members.requireActive(msg.sender);
         _requireCurrent(dataset, version);
         _requireUndecided(id);
-        bytes32 digest = keccak256(abi.encode(Requested.selector, id, dataset, msg.sender, version, request_));
-        emit Requested(id, dataset, msg.sender, version, request_, _roll(digest));
+        _log(3, abi.encode(Requested.selector, id, dataset, msg.sender, version, request_, SEQ));
     }
 
     function grant(Terms calldata terms, bytes calldata ownerSignature, bytes calldata consumerSignature, bytes32 wrap)
@@ -51,8 +50,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         bytes25 parties = _parties(terms.dataset, terms.consumer);
         _replace(terms.replaces, parties);
         _decisions[id] = Decision(State.Granted, uint48(block.timestamp), parties);
-        bytes32 digest = keccak256(abi.encode(Granted.selector, id, terms.dataset, terms.consumer, terms, wrap));
-        emit Granted(id, terms.dataset, terms.consumer, terms, wrap, _roll(digest));
+        _log(3, abi.encode(Granted.selector, id, terms.dataset, terms.consumer, terms, wrap, SEQ));
     }
 
     function revoke(GrantId id, DatasetId dataset, address consumer) external {
@@ -60,9 +58,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         if (decision.parties != _parties(dataset, consumer)) revert OtherParties(id);
         if (msg.sender != consumer && msg.sender != datasets.ownerOf(dataset)) revert NotParty(msg.sender);
         (decision.state, decision.since) = (State.Revoked, uint48(block.timestamp));
-        emit Revoked(
-            id, dataset, msg.sender, _roll(keccak256(abi.encode(Revoked.selector, id, dataset, msg.sender)))
-        );
+        _log(3, abi.encode(Revoked.selector, id, dataset, msg.sender, SEQ));
     }
 
     function withdraw(Terms calldata terms) external {
@@ -72,13 +68,12 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         _requireUndecided(id);
         _decisions[id] =
             Decision(State.Withdrawn, uint48(block.timestamp), _parties(terms.dataset, terms.consumer));
-        emit Withdrawn(id, msg.sender, _roll(keccak256(abi.encode(Withdrawn.selector, id, msg.sender))));
+        _log(2, abi.encode(Withdrawn.selector, id, msg.sender, SEQ));
     }
 
     function receive_(bytes32 root, uint32 size, bytes32 list) external {
         members.requireActive(msg.sender);
-        bytes32 digest = keccak256(abi.encode(Received.selector, msg.sender, root, size, list));
-        emit Received(msg.sender, root, size, list, _roll(digest));
+        _log(2, abi.encode(Received.selector, msg.sender, root, size, list, SEQ));
     }
 
     function requireAllowed(Terms calldata terms, address who, uint8 uses, uint32 purposes, uint48 at) external view {

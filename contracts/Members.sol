@@ -48,8 +48,7 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
             if (state == State.Active) ++count;
         }
         changed.state = state;
-        bytes32 digest = keccak256(abi.encode(StateChanged.selector, account, state, epoch));
-        emit StateChanged(account, state, epoch, _roll(digest));
+        _log(1, abi.encode(StateChanged.selector, account, state, epoch, SEQ));
     }
 
     function rotate(address from, address to, Consents calldata consents) external {
@@ -60,14 +59,12 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         _members[to] = old;
         old.state = State.Expelled;
         uint16 index = old.index;
-        emit AccountRotated(
-            from, to, index, epoch, _roll(keccak256(abi.encode(AccountRotated.selector, from, to, index, epoch)))
-        );
+        _log(2, abi.encode(AccountRotated.selector, from, to, index, epoch, SEQ));
     }
 
     function setCard(bytes32 card) external {
         _active(msg.sender).card = card;
-        emit CardChanged(msg.sender, card, _roll(keccak256(abi.encode(CardChanged.selector, msg.sender, card))));
+        _log(1, abi.encode(CardChanged.selector, msg.sender, card, SEQ));
     }
 
     function pause(uint48 until, Consents calldata consents) external {
@@ -77,13 +74,13 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         bytes32 structHash = keccak256(abi.encode(PAUSE, until, consents.epoch, consents.until));
         _decide(structHash, consents, lengthens ? count / 3 + 1 : quorum());
         pausedUntil = until;
-        emit PauseSet(until, epoch, _roll(keccak256(abi.encode(PauseSet.selector, until, epoch))));
+        _log(0, abi.encode(PauseSet.selector, until, epoch, SEQ));
     }
 
     function approve(bytes32 digest) external {
         _active(msg.sender);
         _approved[msg.sender][digest] = true;
-        emit Approved(msg.sender, digest, _roll(keccak256(abi.encode(Approved.selector, msg.sender, digest))));
+        _log(2, abi.encode(Approved.selector, msg.sender, digest, SEQ));
     }
 
     function requireQuorum(bytes32 structHash, Consents calldata consents) external view {
@@ -109,8 +106,7 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         uint16 index = ++_lastIndex;
         if (roles & MEMBER != 0) ++count;
         _members[account] = Member(index, State.Active, roles, uint48(block.timestamp), card);
-        bytes32 digest = keccak256(abi.encode(Admitted.selector, account, index, roles, card, epoch));
-        emit Admitted(account, index, roles, card, epoch, _roll(digest));
+        _log(1, abi.encode(Admitted.selector, account, index, roles, card, epoch, SEQ));
     }
 
     function _decide(bytes32 structHash, Consents calldata consents, uint256 need) private {

@@ -93,14 +93,12 @@ abstract contract Phases is ITrainings, RunningHash {
         uint16 round = board.round;
         uint40 deadline = uint40(block.timestamp + seconds_);
         (board.phase, board.deadline) = (phase, deadline);
-        bytes32 digest = keccak256(abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline));
-        emit PhaseChanged(id, phase, round, expected, deadline, _roll(digest));
+        _log(1, abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline, SEQ));
     }
 
     function _void(TrainingId id, Board storage board, Reason reason) private {
         board.phase = Phase.Void;
-        bytes32 digest = keccak256(abi.encode(Voided.selector, id, reason, board.round));
-        emit Voided(id, reason, board.round, _roll(digest));
+        _log(1, abi.encode(Voided.selector, id, reason, board.round, SEQ));
     }
 
     function _at(TrainingId id, Phase needed) internal view returns (Board storage board) {

@@ -126,13 +126,12 @@ class BlockStore:
             raise NotFound(f"{cid} is not pinned under this name", clause="name", seen=name) from exc
 
     def pins(self) -> dict[Cid, tuple[str, ...]]:
-        found: dict[Cid, tuple[str, ...]] = {}
+        found: dict[Cid, list[str]] = {}
         with _disk():
-            for record in sorted(os.listdir(self._pins)):
+            for record in os.listdir(self._pins):
                 text, _, name = record.partition(".")
-                cid = Cid.parse(text)
-                found[cid] = (*found.get(cid, ()), unquote(name))
-        return found
+                found.setdefault(Cid.parse(text), []).append(unquote(name))
+        return {cid: tuple(sorted(names)) for cid, names in sorted(found.items())}
 
     def verify(self, cid: Cid) -> Stored:
         return dag.verify(self.get_block, cid)
