@@ -14,7 +14,7 @@ from typing import Any
 from federation.algorithms import advance
 from federation.errors import FederationError
 from federation.vectors import from_bytes, to_bytes
-from node import merkle, model, sums, weights
+from node import merkle, model, models, sums
 from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
@@ -64,7 +64,7 @@ def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Trai
     totals = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
     with sheet.check(17, name):
         _check_transcript(history, training)
-    _check_model(sheet, blobs, training, totals)
+    _check_model(sheet, history, blobs, (training, totals))
 
 
 # --- 13 ---
@@ -209,7 +209,10 @@ def _word(value: str | int | bytes) -> bytes:
 # --- 18, 19 ---
 
 
-def _check_model(sheet: Sheet, blobs: Blobs, training: Training, totals: Sequence[bytes | None]) -> None:
+def _check_model(
+    sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Sequence[bytes | None]]
+) -> None:  # fmt: skip
+    training, totals = at
     name = f"training {training.id}"
     if training.phase == Phase.VOID:
         return
@@ -219,6 +222,7 @@ def _check_model(sheet: Sheet, blobs: Blobs, training: Training, totals: Sequenc
         return sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
     with sheet.check(18, name):
         _check_derived(blobs, training, [total for total in totals if total])
+        _check_attested(history, training)
 
 
 def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
@@ -231,11 +235,19 @@ def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) ->
         state = _advanced(plan, state, total)
     if not plan.steps.done(plan.params, state) and len(totals) < training.terms.rounds:
         raise Untrusted("ended before the plan was done", clause="done", seen=len(totals), needed=training.terms.rounds)
-    derived = weights.model_of(plan, state)
-    if blob_of(derived) != training.model:
+    derived = model.digest(hashlib.sha256(models.encode_model(plan, state, training.id)).digest())
+    if derived != training.model:
         raise Untrusted("the model does not follow from plan and sums", clause="model", seen=training.model,
-                        needed=blob_of(derived))  # fmt: skip
-    blobs.file(_model_cid(training, len(derived)), len(derived))
+                        needed=derived)  # fmt: skip
+    blobs.block(training.model)
+
+
+def _check_attested(history: History, training: Training) -> None:
+    """18. Whoever attested a model attested the final one."""
+    for _, said in history.said(model.Attested):
+        if said.id == training.id and said.model != training.model:
+            raise Untrusted(f"{said.member} attested another model", clause="attested", seen=said.model,
+                            needed=training.model)  # fmt: skip
 
 
 def _advanced(plan: sums.Plan, state: Any, total: bytes) -> Any:
@@ -244,11 +256,6 @@ def _advanced(plan: sums.Plan, state: Any, total: bytes) -> Any:
         return advance(plan.steps, plan.params, state, lanes)
     except FederationError as exc:
         raise Untrusted(f"the sum is none of this plan's: {exc}", clause=exc.clause) from exc
-
-
-def _model_cid(training: Training, size: int) -> Cid:
-    digest = model.raw(training.model)
-    return Cid.raw(digest) if size <= 1 << 20 else Cid.dag_pb(digest)
 
 
 def _check_budget(history: History, dataset: model.DatasetId, number: int, spent: int) -> None:
