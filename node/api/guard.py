@@ -2,9 +2,9 @@
 
 Both say no before anything else runs.
 
-    router = APIRouter(dependencies=[Depends(needs("read"))])
-    @router.get("/peer/manifests/{commitment}")
-    def manifest(asker: Asker, node: OurNode) -> Response: ...
+router = APIRouter(dependencies=[Depends(needs("read"))])
+@router.get("/peer/manifests/{commitment}")
+def manifest(asker: Asker, node: OurNode) -> Response: ...
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Progress goes to stderr.
 
-    show(records, json=False)
-    with progress() as report: report("sealing", 4096, 65536)
+show(records, json=False)
+with progress() as report: report("sealing", 4096, 65536)
 """
 
 from __future__ import annotations
