@@ -36,8 +36,8 @@ def mask(count: int, neighbours: int, width: int, runs: int) -> dict[str, Any]:
     """One own mask and one for each neighbour over `count` lanes, against the bare keystream of as many bytes."""
     lanes = np.zeros(count, dtype=ring(width))
     masks = [Mask(os.urandom(32), 1 if i % 2 else -1) for i in range(neighbours + 1)]
-    pairs = [(timed(lambda: add_keystreams(lanes, masks), time.process_time), timed(lambda: keystream(lanes.nbytes, masks), time.process_time))
-             for _ in range(runs)]  # fmt: skip
+    steps = (lambda: add_keystreams(lanes, masks), lambda: keystream(lanes.nbytes, masks))
+    pairs = [tuple(timed(step, time.process_time) for step in steps) for _ in range(runs)]
     value, floor = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(masked / bare for masked, bare in pairs)  # of neighbours in time: the load is the same
     name = f"mask_1e{len(str(count)) - 1}_{neighbours}_u{width}"
