@@ -66,7 +66,7 @@ def take_part(node: Node, stop: threading.Event, *, every: float) -> None:
 
 
 def _step(node: Node, trainers: dict[TrainingId, Trainer], number: TrainingId) -> None:
-    """One training's trouble must not end our part in the others; after a defect a new trainer goes on from the disk."""
+    """One training's trouble must not end our part in the others; after a defect a new trainer takes it up."""
     try:
         if number not in trainers:
             trainers[number] = Trainer(node, number)
