@@ -37,7 +37,7 @@ class Show(Protocol):
 
 
 def run(folder: Path, show: Show, *, keep: bool = False) -> Document:
-    """Tell the whole story in `folder`; the document that `hanse demo --json` prints. `keep` leaves the nodes running."""
+    """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running."""
     began = time.monotonic()
     document: Document = {"gas": {}}
     show.begin("four hospitals start an embedded chain, five contracts and a node each")
