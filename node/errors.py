@@ -41,7 +41,9 @@ class HanseError(Exception):
         return {"code": self.code, "message": self.message} | {k: str(v) for k, v in fields.items() if v is not None}
 
     def __str__(self) -> str:
-        extra = [f"{name} {value}" for name, value in (("seen", self.seen), ("needed", self.needed)) if value is not None]
+        extra = [
+            f"{name} {value}" for name, value in (("seen", self.seen), ("needed", self.needed)) if value is not None
+        ]
         return self.message + (f" ({'; '.join(extra)})" if extra else "")
 
 
