@@ -19,6 +19,7 @@ from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
 from node.errors import HanseError, NotFound, Refused, Retry
 from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash, raw
+from node.recursion import kept_recursion_limit
 from node.signature import keccak
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class Chain:
     @classmethod
     def connect(cls, rpc: str, *, timeout: float = 20) -> Chain:
         """Retry where nobody answers at `rpc` within `timeout` seconds (of each call)."""
-        from web3 import Web3
-        from web3.middleware import ExtraDataToPOAMiddleware
+        with kept_recursion_limit():
+            from web3 import Web3
+            from web3.middleware import ExtraDataToPOAMiddleware
 
-        from node.chain.provider import Provider
+            from node.chain.provider import Provider
 
         provider = Provider(rpc, timeout=timeout)
         # No others of web3.py's middlewares: names, fee and gas defaults are decided here or by the caller.
@@ -224,7 +226,7 @@ class Chain:
                 receipt = _receipt(tx, self._eth.get_transaction_receipt(tx))
         except NotFound:
             return None
-        return receipt if receipt.ok else replace(receipt, refusal=self._why(tx, receipt.block))
+        return receipt if receipt.ok else replace(receipt, refusal=self._why(receipt))
 
     # --- inside ---
 
@@ -245,10 +247,14 @@ class Chain:
         except NotFound:
             return False
 
-    def _why(self, tx: TxHash, block: int) -> HanseError:
+    def _why(self, receipt: Receipt) -> HanseError:
         """Why a transaction was reverted: call it again in the state of its block, then of the one before."""
-        sent = self.transaction(tx)
-        for at in (block, block - 1):
+        sent = self.transaction(receipt.tx)
+        if receipt.gas_used >= sent.gas:
+            return Refused(
+                "the transaction ran out of gas", clause="gas", seen=sent.gas, hint="estimate and sign again"
+            )
+        for at in (receipt.block, receipt.block - 1):
             try:
                 if sent.to:
                     self.view(sent.sender, sent.to, sent.input, block=at)
@@ -279,7 +285,7 @@ def _transaction(tx: TxHash, found: Mapping[str, Any]) -> Transaction:
     to, at = found.get("to"), found.get("blockHash")
     where = (found["blockNumber"], BlockHash("0x" + bytes(at).hex())) if at else (None, None)
     parties = abi.checksummed(found["from"]), abi.checksummed(to) if to else None
-    return Transaction(tx, *parties, found["nonce"], bytes(found["input"]), *where)
+    return Transaction(tx, *parties, found["nonce"], found["gas"], bytes(found["input"]), *where)
 
 
 def _receipt(tx: TxHash, found: Mapping[str, Any]) -> Receipt:

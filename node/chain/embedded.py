@@ -51,18 +51,21 @@ def up(folder: Path, *, port: int = PORT, seconds: float = SECONDS) -> Running:
 
     Retry where there is no Anvil, the port is taken, or it does not answer within `seconds`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + seconds
-    while True:
-        with _lock(folder) as lock:
-            if lock is not None:
-                return _begin(folder, port, lock, until)
-        # One that another command started, perhaps this very moment.
-        if (running := _noted(folder)) and _answers(running.port):
-            return running
-        if time.monotonic() > until:
-            raise Retry("a chain holds the folder's lock and does not answer", clause="deadline", seen=folder)
-        time.sleep(0.02)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            with _lock(folder) as lock:
+                if lock is not None:
+                    return _begin(folder, port, lock, until)
+            # One that another command started, perhaps this very moment.
+            if (running := _noted(folder)) and _answers(running.port):
+                return running
+            if time.monotonic() > until:
+                raise Retry("a chain holds the folder's lock and does not answer", clause="deadline", seen=folder)
+            time.sleep(0.02)
+    except OSError as exc:
+        raise Retry("the embedded chain's folder cannot be used", clause="folder", seen=exc, needed=folder) from exc
 
 
 def status(folder: Path) -> Running | None:

@@ -70,6 +70,16 @@ def test_a_reverted_transaction_says_why(everywhere: tuple[Chain, Directory]) ->
     assert (name, dataset, version, content.uses) == ("publishVersion", named("nothing"), 2, 1)
 
 
+def test_a_transaction_out_of_gas_says_so(everywhere: tuple[Chain, Directory]) -> None:
+    chain, directory = everywhere
+    data = chain.encode("Members", "setCard", named("dear card"))
+    tx = chain.send(person(0).signs(chain, directory.address("Members"), data, gas=30_000))
+    receipt = mined(chain, tx)
+    assert not receipt.ok
+    assert receipt.refusal is not None
+    assert (receipt.refusal.clause, receipt.refusal.seen) == ("gas", 30_000)
+
+
 def test_sending_again_is_harmless(everywhere: tuple[Chain, Directory]) -> None:
     chain, directory = everywhere
     raw = person(0).signs(chain, directory.address("Members"), chain.encode("Members", "setCard", named("new card")))

@@ -6,14 +6,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import rlp
 
 from node.chain import provider
-from node.chain.client import Chain
+from node.chain.client import DEPTH, Chain
 from node.chain.deploy import Founder, created_at, deploy, settled
 from node.chain.failures import RpcError
 from node.errors import HanseError, Misuse, NotFinal, NotFound, Refused, Retry, Untrusted
 from node.model import Address, DatasetId, Directory, Version
-from tests.chain.lying import Edge, proxy
+from tests.chain.lying import Call, Edge, proxy
 from tests.chain.peers import ask, free_port
 from tests.chain.people import Person, founders, named, stranger
 
@@ -44,6 +45,7 @@ def test_only_http(url: str) -> None:
     [
         (b"<html>not a chain</html>", 200),
         (b"[]", 200),
+        (b"[" * 200_000, 200),
         (b'"text"', 200),
         (b'{"jsonrpc":"2.0"}', 200),
         (b"gone", 502),
@@ -96,6 +98,57 @@ def test_extra_data_of_other_consensus(edge: Edge) -> None:
         result | {"extraData": "0x" + "ab" * 400} if (call["method"] == "eth_getBlockByNumber") else result
     )
     assert Chain.connect(edge.url).block("latest").number >= 0
+
+
+# --- which block is final ---
+
+
+def as_chain(edge: Edge, **answers: object) -> Chain:
+    """The chain under another id, with other answers by method or tag."""
+
+    def change(call: Call, result: object) -> object:
+        tag = str(call["params"][0]) if call["method"] == "eth_getBlockByNumber" else call["method"]
+        return answers.get(tag, result)
+
+    edge.change = change
+    answers.setdefault("eth_chainId", "0x2a")
+    return Chain.connect(edge.url)
+
+
+def header(anvil_rpc: str, **changed: str) -> dict[str, str]:
+    ask(anvil_rpc, "anvil_mine", hex(40))
+    found: dict[str, str] = ask(anvil_rpc, "eth_getBlockByNumber", "latest", False)
+    return found | changed
+
+
+def test_final_is_the_head_on_a_development_chain(chain: Chain, anvil_rpc: str) -> None:
+    head = int(header(anvil_rpc)["number"], 16)
+    assert (chain.final(), chain.final(0), chain.final(3), chain.final(10**6)) == (head, head, head - 3, 0)
+
+
+def test_final_is_what_the_chain_finalized(edge: Edge, anvil_rpc: str) -> None:
+    latest = header(anvil_rpc)
+    finalized = ask(anvil_rpc, "eth_getBlockByNumber", hex(17), False)
+    assert as_chain(edge, finalized=finalized).final() == 17
+    assert as_chain(edge, finalized=finalized).final(depth=2) == int(latest["number"], 16) - 2
+
+
+@pytest.mark.parametrize("without", [None, 0])
+def test_final_is_a_depth_where_nothing_is_finalized(edge: Edge, anvil_rpc: str, without: int | None) -> None:
+    head = int(header(anvil_rpc)["number"], 16)
+    finalized = without if without is None else ask(anvil_rpc, "eth_getBlockByNumber", hex(without), False)
+    assert as_chain(edge, finalized=finalized).final() == head - DEPTH
+
+
+def test_final_is_the_head_under_qbft(edge: Edge, anvil_rpc: str) -> None:
+    seals = rlp.encode([bytes(32), [bytes(20)] * 4, b"", b"", [bytes(65)] * 3])
+    latest = header(anvil_rpc, extraData="0x" + seals.hex())
+    assert as_chain(edge, latest=latest, finalized=None).final() == int(latest["number"], 16)
+
+
+def test_a_clique_header_is_not_final(edge: Edge, anvil_rpc: str) -> None:
+    latest = header(anvil_rpc, extraData="0x" + "00" * 97)
+    assert as_chain(edge, latest=latest, finalized=None).final() == int(latest["number"], 16) - DEPTH
 
 
 # --- the directory ---

@@ -143,6 +143,13 @@ def test_a_process_id_used_again_is_not_taken_for_the_chain(folder: Path) -> Non
     assert embedded.down(folder) is False
 
 
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Retry) as unusable:
+        embedded.up(tmp_path / "file" / "chain", port=0)
+    assert unusable.value.clause == "folder"
+
+
 def test_no_anvil(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HANSE_ANVIL", str(tmp_path / "nothing"))
     with pytest.raises(Misuse, match="HANSE_ANVIL"):
