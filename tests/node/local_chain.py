@@ -109,6 +109,8 @@ class Alliance:
             fields = {"chainId": 31337, "nonce": i, "to": at, "value": 0, "data": data, "gas": 300_000}
             signed = self.keyring.sign_transaction(fields | self.chain.fees().fields())
             self.chain.send(signed.raw)
+        while self.chain.nonce(self.keyring.address) < nonce + count:
+            threading.Event().wait(0.005)  # Anvil answers before it mines
 
 
 def word(number: int) -> Digest:
