@@ -204,7 +204,15 @@ def revoke(node: Node, number: GrantId) -> Decided:
         raise Conflict("the grant has ended already", clause="state", seen=found.state.name.lower(), needed="granted")
     with node.db.writing() as tx:
         operations.begin(tx, "revoke", f"revoke:{number}", {}, at=node.clock())
-    receipt = node.send(f"revoke:{number}", "Grants", "revoke", found.terms, purpose="revoke a grant")
+    receipt = node.send(
+        f"revoke:{number}",
+        "Grants",
+        "revoke",
+        number,
+        found.terms.dataset,
+        found.terms.consumer,
+        purpose="revoke a grant",
+    )
     node.finish(f"revoke:{number}", {"tx": receipt.tx, "gas": receipt.gas})
     return _decided(node, f"revoke:{number}", number, already=False)
 
@@ -225,7 +233,7 @@ def request_record(node: Node, number: GrantId) -> RequestRecord:
     hashed = _id(node, record.terms)
     if hashed != number or record.terms.consumer != asked.consumer:
         raise Untrusted("the request record is about other terms", clause="terms", seen=hashed, needed=number)
-    signer = typed.recover(_message(node, record.terms), model.raw(record.signature))
+    signer = typed.signer_of(_message(node, record.terms), model.raw(record.signature))
     if signer != asked.consumer:
         raise Untrusted("the consumer did not sign these terms", clause="signature", seen=signer, needed=asked.consumer)
     return record
@@ -244,7 +252,7 @@ def _terms(node: Node, found: Dataset, uses: int, purposes: int, count: int, day
         consumer=node.me,
         policy=current.content.policy,
         document=ZERO,
-        recipient=model.digest(card.key.digest),
+        recipient=card.key.digest,
         uses=uses,
         purposes=purposes,
         count=count,
@@ -315,9 +323,9 @@ def _own(node: Node, terms: Terms) -> Dataset:
 
 def _wrap(node: Node, terms: Terms, number: GrantId) -> Any:
     recipient = node.card_of(terms.consumer).key
-    if model.digest(recipient.digest) != terms.recipient:
+    if recipient.digest != terms.recipient:
         raise Refused("the consumer has changed its key since it asked", clause="recipient",
-                      seen=model.digest(recipient.digest), needed=terms.recipient,
+                      seen=recipient.digest, needed=terms.recipient,
                       hint="ask the consumer to request again")  # fmt: skip
     file_key = node.keys.get_secret(file_key_name(terms.dataset, terms.version))
     return wrap(file_key, recipient, context(node, terms, number), sign=node.keys.sign_digest)

@@ -5,7 +5,6 @@ published dataset whose key is lost is the one state that nothing repairs. The f
 are the same code: run the same command again and it goes on from the last step that is on disk.
 
     published = publish(node, Path("mill.csv"), title="Mill 7, October", offer=Offer(purposes=("research",)))
-    with open_version(node, published.dataset, published.version) as file: file.read(100)
 
 It does not decide who may read: that is `access`.
 """
@@ -17,7 +16,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from node import canon, documents, model, tables
 from node.db import documents as private
@@ -30,7 +29,6 @@ from node.ledger import Dataset, dataset_of, require_active
 from node.model import DatasetId, Digest, TxHash, Version
 from node.policy import Offer, offer_document, parse_offer
 from node.sealed import associated
-from node.store import Cid
 from node.wiring import Node
 
 Progress = Callable[[str, int, int | None], None]
@@ -86,17 +84,6 @@ def publish(
     task = _sealed(node, task, source, found.st_size, progress or _silent)
     task = _described(node, task, source)
     return _sent(node, task)
-
-
-def open_version(node: Node, dataset: DatasetId, version: int) -> BinaryIO:
-    """A seekable reader over one of our own versions. Raises NotFound where it, or its key, is not here."""
-    with node.db.reading() as tx:
-        holding = private.holding(tx, dataset, version)
-    if holding is None:
-        raise NotFound("not one of this node's own versions", clause="version", seen=f"{dataset} {version}")
-    key = node.keys.get_secret(file_key_name(dataset, version))
-    sealed = node.store.open(Cid.parse(holding.cid))
-    return cast(BinaryIO, floe.Opener(key, associated(node.chain.chain_id, dataset, version), sealed))
 
 
 def retire(node: Node, dataset: DatasetId) -> Retirement:

@@ -9,12 +9,19 @@ bytes under any other name do not open.
 
 from __future__ import annotations
 
+import io
+from typing import BinaryIO, cast
+
 from node import canon
+from node.db import documents as private
 from node.documents import Envelope
+from node.encryption import floe
 from node.encryption.wrap import WrapContext
-from node.errors import Untrusted
+from node.errors import NotFound, Untrusted
+from node.keyring import file_key_name
 from node.ledger import dataset_of
 from node.model import DatasetId, GrantId, Terms
+from node.store import Cid
 from node.wiring import Node
 
 
@@ -44,5 +51,17 @@ def context(node: Node, terms: Terms, grant: GrantId) -> WrapContext:
         version=terms.version,
         envelope=envelope_of(node, terms.dataset, terms.version).cid,
         grant=grant,
-        recipient=terms.recipient.removeprefix("0x"),
+        recipient=terms.recipient,
     )
+
+
+def open_own(node: Node, dataset: DatasetId, version: int) -> BinaryIO:
+    """A seekable reader over one of our own versions. Raises NotFound where it, or its key, is not here."""
+    with node.db.reading() as tx:
+        holding = private.holding(tx, dataset, version)
+    if holding is None:
+        raise NotFound("not one of this node's own versions", clause="version", seen=f"{dataset} {version}")
+    key = node.keys.get_secret(file_key_name(dataset, version))
+    sealed = node.store.open(Cid.parse(holding.cid))
+    opened = floe.Opener(key, associated(node.chain.chain_id, dataset, version), sealed)
+    return cast(BinaryIO, io.BufferedReader(opened, 1 << 20))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from node.documents import Column
-from node.errors import Misuse
+from node.errors import Misuse, Refused
 
 SAMPLE_ROWS = 1000
 _CHUNK = 1 << 20
@@ -32,6 +33,19 @@ def describe(path: Path) -> Description:
     if path.suffix.lower() != ".csv" or path.stat().st_size == 0:
         return Description("application/octet-stream")
     return Description("text/csv", _lines(path) - 1, _columns(path))
+
+
+def columns(file: BinaryIO) -> dict[str, list[str | float]]:
+    """All cells of a CSV by column name, as text; NaN where a cell is empty. Raises Refused where it is no table."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file, dtype=str)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as exc:
+        raise Refused(
+            f"the version is not a table: {exc}", clause="table", needed="CSV in UTF-8 with a header"
+        ) from exc
+    return {str(name): frame[name].tolist() for name in frame.columns}
 
 
 def _columns(path: Path) -> tuple[Column, ...]:

@@ -19,18 +19,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from node import documents, model, peers
-from node.chain import Chain, typed
+from node.chain import typed
+from node.chain.client import Chain
 from node.db import Database, events, operations
 from node.db import documents as private
 from node.db.records import Operation
-from node.documents import Card, Refusal
+from node.development_keys import refuse_development_key
+from node.documents import Refusal
 from node.encryption import commitment
 from node.encryption.wrap import PublicKey
 from node.errors import Misuse, NotFinal, NotFound, Refused, Untrusted
 from node.follow import Follower
 from node.keyring import Keyring
 from node.ledger import Ledger, apply, dataset_of, member_of
-from node.model import Address, DatasetId, Digest
+from node.model import Address, Card, DatasetId, Digest
 from node.outbox import Outbox
 from node.settings import Settings
 from node.store import Cid, Progress, Store, Stored
@@ -89,7 +91,7 @@ class Node:
         account = keyring.address if keyring else Keyring.address_in(home / "keys")
         chain = Chain.connect(settings.rpc)
         if keyring:
-            keyring.refuse_development_key(chain.chain_id)
+            refuse_development_key(keyring.address, chain.chain_id)
         with Database.open(settings.database_url) as db:
             store = open_store(settings)
             node = cls(settings, chain=chain, db=db, store=store, keyring=keyring, account=account)
@@ -151,7 +153,7 @@ class Node:
 
     def dataset_id(self, owner: Address, salt: Digest) -> DatasetId:
         """The id that Datasets gives to (owner, salt): known before sending."""
-        return typed.dataset_id(self.chain.chain_id, self.directory.address("Datasets"), owner, salt)
+        return DatasetId(typed.born_id(self.chain.chain_id, self.directory.address("Datasets"), owner, salt))
 
     # --- documents and bytes ---
 
@@ -257,21 +259,21 @@ class Picture:
 
     def __init__(self, db: Database) -> None:
         self._db, self._lock = db, threading.Lock()
-        self._forget()
+        self._ledger, self._block, self._hash = Ledger(), -1, model.BlockHash("")
 
     def ledger(self) -> Ledger:
         """Take in what is new; after a rewind, fold again from the start."""
         with self._lock, self._db.reading() as tx:
             if self._block >= 0 and events.block_hash(tx, self._block) != self._hash:
                 self._forget()
-            for event in events.read(tx, above=self._block_done):
+            block = self._block
+            for event in events.read(tx, above=block):
                 apply(self._ledger, event)
                 self._block, self._hash = event.at.block, event.at.block_hash
-            self._block_done = self._block
             return self._ledger
 
     def _forget(self) -> None:
-        self._ledger, self._block, self._block_done, self._hash = Ledger(), -1, -1, model.BlockHash("")
+        self._ledger, self._block, self._hash = Ledger(), -1, model.BlockHash("")
 
 
 def open_store(settings: Settings) -> Store:

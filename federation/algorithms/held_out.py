@@ -39,6 +39,11 @@ class HeldOutParams:
             raise Refused("nothing would be left to learn from", clause="every", seen=self.every, needed="2 or more")
 
     @property
+    def rounds(self) -> int:
+        """The most sums: the model's and one more."""
+        return self.model.rounds + 1
+
+    @property
     def evaluation(self) -> EvaluationParams:
         model = self.model
         return EvaluationParams(model.members, model.records, self.bins, model.width, model.scale)

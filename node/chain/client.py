@@ -9,14 +9,14 @@ Not an indexer and no outbox: it remembers nothing but the directory. Every call
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.chain import abi, decode, directories, encode, failures, logs
 from node.chain.failures import NonceTaken, RpcError, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
-from node.errors import HanseError, NotFound, Refused, Retry, Untrusted
+from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash
 from node.signature import keccak
 
@@ -192,7 +192,7 @@ class Chain:
         """
         call: Any = {"from": sender, "data": data} | ({"to": to} if to else {})
         with self._foreign():
-            gas = int(self._eth.estimate_gas(call)) * 6 // 5 + _ROOM
+            gas = int(self._eth.estimate_gas(call, "pending")) * 6 // 5 + _ROOM
         cost = gas * self.fees().most
         if cost and (balance := self.balance(sender)) < cost:
             hint = f"send {cost - balance} wei to {sender}"
@@ -221,6 +221,14 @@ class Chain:
         where = (found["blockNumber"], BlockHash("0x" + bytes(at).hex())) if at else (None, None)
         parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
         return Transaction(tx, *parties, found["nonce"], bytes(found["input"]), *where)
+
+    def transactions(self, wanted: Sequence[TxHash]) -> Iterator[Transaction]:
+        """Those of many transactions that the endpoint knows, a hundred in a request."""
+        for tx, found in zip(
+            wanted, self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted]), strict=True
+        ):
+            if found is not None:
+                yield _transaction(tx, found)
 
     def receipt(self, tx: TxHash) -> Receipt | None:
         """What became of a transaction; None while it waits or is unknown."""
@@ -286,6 +294,19 @@ class _Foreign:
             raise NotFound("the chain has no such block or transaction", clause="chain", seen=str(exc)[:200]) from exc
         if isinstance(exc, Web3Exception):
             raise Untrusted(f"{self._name} does not answer as a chain", clause="rpc", seen=str(exc)[:200]) from exc
+
+
+def _transaction(tx: TxHash, found: Any) -> Transaction:
+    """From plain JSON. Untrusted where it is another transaction, or none."""
+    try:
+        if found["hash"] != tx:
+            raise Untrusted("another transaction than was asked for", clause="hash", seen=found["hash"], needed=tx)
+        to, at = found["to"], found["blockHash"]
+        where = (int(found["blockNumber"], 16), BlockHash(at)) if at else (None, None)
+        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
+        return Transaction(tx, *parties, int(found["nonce"], 16), bytes.fromhex(found["input"][2:]), *where)
+    except (KeyError, TypeError, ValueError, Misuse) as exc:
+        raise Untrusted("the endpoint answers with no transaction", clause="transaction", seen=tx) from exc
 
 
 def _unsent(exc: HanseError) -> HanseError:

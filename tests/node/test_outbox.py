@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -243,6 +244,18 @@ def test_kill_9_loses_nothing_and_doubles_nothing(alliance, url, tmp_path, point
 @pytest.mark.parametrize("point", ["signed", "written", "sent", "seen"])
 def test_kill_9_at_every_turn(alliance, url, tmp_path, point, times):
     drill(alliance, url, point, times, tmp_path)
+
+
+def test_a_running_node_sends_what_a_crash_left(outbox, alliance):
+    ticket, stop = publish(outbox, alliance, 1), threading.Event()
+    thread = threading.Thread(target=outbox.run, args=(stop,), kwargs={"every": 0.02}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while outbox.status(ticket).state != "final":
+        assert time.monotonic() < until, outbox.trouble
+        time.sleep(0.01)
+    stop.set()
+    thread.join(20)
 
 
 def test_an_outage_ends_in_not_final_and_waiting_again_goes_on(own, db):

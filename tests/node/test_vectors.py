@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -26,9 +25,9 @@ def bad(document):
     return [pytest.param(case, id=case["name"]) for case in document["bad"]]
 
 
-def test_the_files_are_what_their_generators_make():
-    check = subprocess.run([sys.executable, VECTORS / "generate.py", "--check"], capture_output=True, text=True)
-    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
+def test_the_files_are_what_their_generator_makes():
+    for path, text in runpy.run_path(str(VECTORS / "make_sealing.py"))["files"]().items():
+        assert path.read_text() == text, f"{path.name} is out of date: run scripts/vectors"
 
 
 @pytest.mark.parametrize("case", CANON["good"])

@@ -1,4 +1,10 @@
-"""Good and bad bytes for canonical JSON, Merkle proofs, FLOE and wrapped keys; a bad one names what refuses it."""
+"""Writes canon, merkle, floe and wrap.json: bytes to be taken, and bytes to be refused by the check they name.
+
+Deterministic but for HPKE, which draws its own randomness: wrapped bytes already in the file are kept as long as they
+open, so an unchanged format leaves unchanged files.
+
+    python tests/vectors/make_sealing.py
+"""
 
 from __future__ import annotations
 
@@ -18,8 +24,10 @@ from node.signature import address_of, recover, sign
 HERE = Path(__file__).parent
 
 
-def documents() -> dict[str, dict[str, Any]]:
-    return {"canon": canon_vectors(), "merkle": merkle_vectors(), "floe": floe_vectors(), "wrap": wrap_vectors()}
+def files() -> dict[Path, str]:
+    """Path and text of every file."""
+    made = {"canon": canon_vectors(), "merkle": merkle_vectors(), "floe": floe_vectors(), "wrap": wrap_vectors()}
+    return {HERE / f"{name}.json": json.dumps(document, indent=1) + "\n" for name, document in made.items()}
 
 
 def stream(label: str, size: int) -> bytes:
@@ -296,3 +304,8 @@ def _unused_bits(text: str) -> str:
 
 def _again(document: dict[str, Any], **changes: Any) -> str:
     return canon.encode(document | changes).decode()
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text)
