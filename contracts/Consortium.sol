@@ -49,8 +49,7 @@ contract Consortium is IConsortium, RunningHash {
         if (_inForce(_announced[name])) _current[name] = _announced[name];
         uint64 change = changes++;
         _announced[name] = Entry(at, at.codehash, from);
-        bytes32 digest = keccak256(abi.encode(Entered.selector, name, at, at.codehash, from, change));
-        emit Entered(name, at, at.codehash, from, change, _roll(digest));
+        _log(2, abi.encode(Entered.selector, name, at, at.codehash, from, change, SEQ));
     }
 
     function _inForce(Entry storage candidate) private view returns (bool) {

@@ -37,7 +37,7 @@ contract Datasets is IDatasets, RunningHash {
     function retire(DatasetId id) external {
         if (members.member(msg.sender).state != IMembers.State.Active) revert IMembers.NotMember(msg.sender);
         _owned(id).state = State.Retired;
-        emit Retired(id, msg.sender, _roll(keccak256(abi.encode(Retired.selector, id, msg.sender))));
+        _log(2, abi.encode(Retired.selector, id, msg.sender, SEQ));
     }
 
     function transfer(DatasetId id, address to) external {
@@ -48,7 +48,7 @@ contract Datasets is IDatasets, RunningHash {
         // a rotated account keeps its index: its successor takes the datasets over by this call
         if (from != msg.sender && members.member(from).index != index) revert NotOwner(from, msg.sender);
         moved.owner = to;
-        emit Transferred(id, from, to, _roll(keccak256(abi.encode(Transferred.selector, id, from, to))));
+        _log(3, abi.encode(Transferred.selector, id, from, to, SEQ));
     }
 
     function anchor(bytes32 root, uint32 size, bytes32 list) external {
@@ -56,8 +56,7 @@ contract Datasets is IDatasets, RunningHash {
         if (root == 0 || size == 0 || list == 0) revert EmptyDigest();
         if (_anchors[msg.sender][root] != 0) revert AlreadyAnchored(root);
         _anchors[msg.sender][root] = size;
-        bytes32 digest = keccak256(abi.encode(Anchored.selector, root, msg.sender, size, list));
-        emit Anchored(root, msg.sender, size, list, _roll(digest));
+        _log(2, abi.encode(Anchored.selector, root, msg.sender, size, list, SEQ));
     }
 
     function included(bytes32 root, address owner, bytes calldata leaf, uint32 index, bytes32[] calldata path)
@@ -76,15 +75,21 @@ contract Datasets is IDatasets, RunningHash {
         return _found(id);
     }
 
-    function ownerOf(DatasetId id) external view returns (address) {
-        return _found(id).owner;
+    function ownerOf(DatasetId id) external view returns (address owner) {
+        owner = _datasets[id].owner;
+        if (owner == address(0)) revert UnknownDataset(id);
     }
 
     function _write(DatasetId id, uint32 version, Version calldata content) private {
-        _datasets[id] =
-            Dataset(msg.sender, version, State.Active, content.uses, content.budget, content.commitment);
-        bytes32 digest = keccak256(abi.encode(Published.selector, id, msg.sender, version, content));
-        emit Published(id, msg.sender, version, content, _roll(digest));
+        Dataset storage written = _datasets[id];
+        (uint8 uses, uint48 budget) = (content.uses, content.budget);
+        written.owner = msg.sender;
+        written.version = version;
+        written.state = State.Active;
+        written.uses = uses;
+        written.budget = budget;
+        written.commitment = content.commitment;
+        _log(2, abi.encode(Published.selector, id, msg.sender, version, content, SEQ));
     }
 
     function _requireContent(Version calldata content) private pure {

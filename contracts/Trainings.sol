@@ -38,8 +38,7 @@ contract Trainings is Phases {
         board.phaseSeconds = terms.phaseSeconds;
         board.challengeSeconds = terms.challengeSeconds;
         board.epsilon = terms.epsilon;
-        bytes32 digest = keccak256(abi.encode(Opened.selector, id, msg.sender, terms, joinUntil));
-        emit Opened(id, msg.sender, terms, joinUntil, _roll(digest));
+        _log(2, abi.encode(Opened.selector, id, msg.sender, terms, joinUntil, SEQ));
     }
 
     function join(TrainingId id, DatasetId dataset, uint32 version, bytes32 hpke) external {
@@ -50,8 +49,7 @@ contract Trainings is Phases {
         _spend(dataset, version, board.epsilon);
         uint8 position = board.size++;
         seat[id][msg.sender] = position + 1;
-        bytes32 digest = keccak256(abi.encode(Joined.selector, id, msg.sender, dataset, version, position, hpke));
-        emit Joined(id, msg.sender, dataset, version, position, hpke, _roll(digest));
+        _log(3, abi.encode(Joined.selector, id, msg.sender, dataset, version, position, hpke, SEQ));
         if (board.size == board.seats) _toKeying(id, board);
     }
 
@@ -68,8 +66,7 @@ contract Trainings is Phases {
         if (now_) board.keyed |= bit;
         else board.keyedNext |= bit;
         board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, keys));
-        bytes32 digest = keccak256(abi.encode(Keyed.selector, id, msg.sender, round, position, keys));
-        emit Keyed(id, msg.sender, round, position, keys, _roll(digest));
+        _log(2, abi.encode(Keyed.selector, id, msg.sender, round, position, keys, SEQ));
         if (now_ && board.keyed == _everyone(board)) _toContributing(id, board);
     }
 
@@ -85,8 +82,7 @@ contract Trainings is Phases {
         }
         board.contributed |= bit;
         board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, vector, next));
-        bytes32 digest = keccak256(abi.encode(Contributed.selector, id, msg.sender, round, position, vector, next));
-        emit Contributed(id, msg.sender, round, position, vector, next, _roll(digest));
+        _log(2, abi.encode(Contributed.selector, id, msg.sender, round, position, vector, next, SEQ));
         if (board.contributed == board.keyed) _toRevealing(id, board);
     }
 
@@ -95,8 +91,7 @@ contract Trainings is Phases {
         if (board.contributed & bit == 0) revert NotExpected(msg.sender);
         if (board.revealed & bit != 0) revert AlreadyIn(msg.sender);
         board.revealed |= bit;
-        bytes32 digest = keccak256(abi.encode(Revealed.selector, id, msg.sender, round, position, seed));
-        emit Revealed(id, msg.sender, round, position, seed, _roll(digest));
+        _log(2, abi.encode(Revealed.selector, id, msg.sender, round, position, seed, SEQ));
         if (board.revealed == board.contributed) _toAggregating(id, board);
     }
 
@@ -107,9 +102,7 @@ contract Trainings is Phases {
         bool ends = last || round + 1 == board.rounds;
         bytes32 transcript = keccak256(abi.encode(board.transcript, round, board.posts, survivors, vector, msg.sender));
         board.transcript = transcript;
-        bytes32 digest =
-            keccak256(abi.encode(Aggregated.selector, id, msg.sender, round, vector, survivors, transcript, ends));
-        emit Aggregated(id, msg.sender, round, vector, survivors, transcript, ends, _roll(digest));
+        _log(2, abi.encode(Aggregated.selector, id, msg.sender, round, vector, survivors, transcript, ends, SEQ));
         if (ends) _toChallenging(id, board);
         else _toNextRound(id, board);
     }
@@ -119,13 +112,13 @@ contract Trainings is Phases {
         _seated(id);
         if (block.timestamp <= board.deadline) revert TooEarly(board.deadline);
         board.phase = Phase.Final;
-        emit Finalized(id, msg.sender, model, _roll(keccak256(abi.encode(Finalized.selector, id, msg.sender, model))));
+        _log(2, abi.encode(Finalized.selector, id, msg.sender, model, SEQ));
     }
 
     function attest(TrainingId id, bytes32 model) external {
         _at(id, Phase.Final);
         _seated(id);
-        emit Attested(id, msg.sender, model, _roll(keccak256(abi.encode(Attested.selector, id, msg.sender, model))));
+        _log(2, abi.encode(Attested.selector, id, msg.sender, model, SEQ));
     }
 
     function _spend(DatasetId dataset, uint32 version, uint48 epsilon) private {

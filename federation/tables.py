@@ -76,11 +76,19 @@ class Table:
 
 def encode(columns: Columns, features: Sequence[Feature], target: Target) -> Table:
     """Raw columns (a DataFrame will do) as a Table; Refused names the feature and the value that does not fit."""
-    parts = [_feature(np.asarray(columns[feature.name], dtype=object), feature) for feature in features]
-    label = _numbers(np.asarray(columns[target.name], dtype=object), target.name)
+    parts = [_feature(column(columns, feature.name), feature) for feature in features]
+    label = _numbers(column(columns, target.name), target.name)
     if np.isnan(label).any():
         raise Refused(f"target {target.name} is missing", clause="target", seen=int(np.isnan(label).sum()), needed=0)
     return Table(np.ascontiguousarray(np.column_stack(parts)), (label > target.above).astype(np.float64))
+
+
+def column(columns: Columns, name: str) -> np.ndarray[Any, Any]:
+    """One raw column, or Refused where the records do not have it."""
+    try:
+        return np.asarray(columns[name], dtype=object)
+    except KeyError as exc:
+        raise Refused(f"no column {name}", clause="column", seen=sorted(map(str, columns)), needed=name) from exc
 
 
 def _feature(cells: np.ndarray[Any, Any], feature: Feature) -> Reals:

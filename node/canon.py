@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ from node.errors import Misuse, Untrusted
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1  # RFC 8785, appendix D: beyond it two integers share one IEEE 754 double
+# Possessive, and any string matches to its end or the document's: linear in whatever bytes.
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -27,7 +30,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
     try:
         _check(document)
         return rfc8785.dumps(dict(document))
-    except (_Unfit, rfc8785.CanonicalizationError, RecursionError) as error:
+    except (_Unfit, rfc8785.CanonicalizationError) as error:
         raise Misuse(f"the document has no canonical JSON form: {error}", clause="canonical") from error
 
 
@@ -45,6 +48,7 @@ def parse(data: bytes, *, limit: int) -> dict[str, Any]:
     if len(data) > limit:
         raise Untrusted("the document is too large", clause="size", seen=len(data), needed=f"at most {limit} bytes")
     try:
+        _check_brackets(data)
         document = json.loads(
             data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_no_constant, parse_int=_integer
         )
@@ -54,8 +58,6 @@ def parse(data: bytes, *, limit: int) -> dict[str, Any]:
         again = rfc8785.dumps(document)
     except _Unfit as error:
         raise Untrusted(str(error), clause=error.clause) from error
-    except RecursionError as error:
-        raise Untrusted("the document is nested too deep", clause="depth", needed=MAX_DEPTH) from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, CanonicalizationError (a lone surrogate)
         raise Untrusted(f"the document is not JSON: {error}", clause="json") from error
     if again != data:
@@ -85,6 +87,15 @@ def _integer(digits: str) -> int:
     if len(digits) > len(str(-MAX_INTEGER)):
         raise _Unfit("number", "an integer is beyond 2**53 - 1")
     return int(digits)
+
+
+def _check_brackets(data: bytes) -> None:
+    """Refuse deep nesting before the parser meets it: how deep that can go is the interpreter's setting, not ours."""
+    depth = 0
+    for token in _STRINGS_AND_BRACKETS.findall(data):
+        depth += (token in b"[{") - (token in b"]}")
+        if depth > MAX_DEPTH:
+            raise _Unfit("depth", f"the document is nested deeper than {MAX_DEPTH}")
 
 
 def _check(value: Any, depth: int = 1) -> None:

@@ -31,7 +31,7 @@ from node.encryption.wrap import RecipientKey
 from node.errors import Conflict, Misuse, NotFound, Retry, Untrusted
 from node.model import Address, DatasetId, TxHash
 from node.recursion import kept_recursion_limit
-from node.signature import sign
+from node.signature import checksummed, sign
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -93,12 +93,24 @@ class Keyring:
             raise NotFound("there is no keyring", clause="keyring", seen=folder)
         try:
             document = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Untrusted("account.json is not JSON", clause="keystore") from error
         keys = open_keys(document, passphrase)
         if len(keys.ring) != 64:
             raise Untrusted("not the keys of a ring", clause="keystore", seen=len(keys.ring), needed=64)
         return cls(folder, keys)
+
+    @staticmethod
+    def address_in(folder: Path) -> Address:
+        """Whose ring it is, without opening it. Raises NotFound without one, Untrusted where the file is another."""
+        with _disk(folder):
+            data = _read(folder / "account.json", _ACCOUNT_LIMIT)
+        if data is None:
+            raise NotFound("there is no keyring", clause="keyring", seen=folder)
+        try:
+            return checksummed(json.loads(data)["address"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Untrusted("account.json names no account", clause="keystore") from error
 
     def __repr__(self) -> str:
         return f"Keyring({self.address})"
@@ -124,6 +136,20 @@ class Keyring:
             signed = self._account.sign_transaction(dict(transaction))
             return SignedTransaction(bytes(signed.raw_transaction), TxHash("0x" + bytes(signed.hash).hex()))
 
+    def seal(self, name: str, secret: bytes) -> bytes:
+        """`secret` sealed under this ring and bound to `name`, for a place of the caller's own."""
+        nonce = os.urandom(12)
+        return nonce + self._sealer.encrypt(nonce, secret, _bound(name))
+
+    def unseal(self, name: str, sealed: bytes) -> bytes:
+        """What `seal` sealed under the same name. Raises Untrusted for altered bytes, another ring or name."""
+        try:
+            return self._sealer.decrypt(sealed[:12], sealed[12:], _bound(name))
+        except (InvalidTag, ValueError) as error:
+            raise Untrusted(
+                "the secret was altered, or is of another ring or name", clause="secret", seen=name
+            ) from error
+
     def put_secret(self, name: str, secret: bytes) -> None:
         """Keep `secret` durably: on disk and synchronised when this returns. The same again is harmless.
 
@@ -134,9 +160,9 @@ class Keyring:
             raise Misuse(
                 "too long for a secret", clause="secret", seen=len(secret), needed=f"at most {SECRET_LIMIT} bytes"
             )
-        nonce = os.urandom(12)
+        sealed = self.seal(name, secret)
         with _disk(path):
-            written = _write_once(path, nonce + self._sealer.encrypt(nonce, secret, _bound(name)))
+            written = _write_once(path, sealed)
         if not written and self.get_secret(name) != secret:
             raise Conflict("another secret has this name", clause="secret", seen=name)
 
@@ -147,12 +173,7 @@ class Keyring:
             sealed = _read(path, SECRET_LIMIT + 28)
         if sealed is None:
             raise NotFound("the keyring has no such secret", clause="secret", seen=name)
-        try:
-            return self._sealer.decrypt(sealed[:12], sealed[12:], _bound(name))
-        except (InvalidTag, ValueError) as error:
-            raise Untrusted(
-                "the secret was altered, or is of another ring or name", clause="secret", seen=name
-            ) from error
+        return self.unseal(name, sealed)
 
     def wipe_secret(self, name: str) -> None:
         """Overwrite and remove; an unknown name is harmless. Flash storage, snapshots and backups may keep a sealed

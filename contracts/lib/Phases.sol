@@ -73,6 +73,7 @@ abstract contract Phases is ITrainings, RunningHash {
     }
 
     function _toAggregating(TrainingId id, Board storage board) internal {
+        board.revealed = 0; // here, where the slot is being written: the next round finds it clear
         _enter(id, board, Phase.Aggregating, board.contributed, board.phaseSeconds);
     }
 
@@ -84,7 +85,6 @@ abstract contract Phases is ITrainings, RunningHash {
         uint64 keyed = board.keyedNext;
         (board.keyed, board.contributed, board.keyedNext) = (keyed, 0, 0);
         ++board.round;
-        board.revealed = 0;
         if (_tooFew(board, keyed)) _toKeying(id, board);
         else _toContributing(id, board);
     }
@@ -93,14 +93,12 @@ abstract contract Phases is ITrainings, RunningHash {
         uint16 round = board.round;
         uint40 deadline = uint40(block.timestamp + seconds_);
         (board.phase, board.deadline) = (phase, deadline);
-        bytes32 digest = keccak256(abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline));
-        emit PhaseChanged(id, phase, round, expected, deadline, _roll(digest));
+        _log(1, abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline, SEQ));
     }
 
     function _void(TrainingId id, Board storage board, Reason reason) private {
         board.phase = Phase.Void;
-        bytes32 digest = keccak256(abi.encode(Voided.selector, id, reason, board.round));
-        emit Voided(id, reason, board.round, _roll(digest));
+        _log(1, abi.encode(Voided.selector, id, reason, board.round, SEQ));
     }
 
     function _at(TrainingId id, Phase needed) internal view returns (Board storage board) {

@@ -18,7 +18,7 @@ import numpy as np
 from federation import portable
 from federation.algorithms import Algorithm, Sums
 from federation.errors import Refused
-from federation.tables import Columns, Table
+from federation.tables import Columns, Table, column
 from federation.vectors import Block, Layout, Reals
 
 LARGEST = 64.0  # log-odds beyond this count as this: the chance of error is under 2^-92
@@ -61,7 +61,7 @@ def evaluation_table(scores: Reals, labels: Reals) -> Table:
 
 
 def prepare(params: EvaluationParams, columns: Columns) -> Table:
-    return evaluation_table(np.asarray(columns["score"], dtype=float), np.asarray(columns["label"], dtype=float))
+    return evaluation_table(*(column(columns, name).astype(np.float64) for name in ("score", "label")))
 
 
 def start(params: EvaluationParams) -> EvaluationState:

@@ -41,11 +41,16 @@ def arguments(params: Iterable[Param], args: Iterable[Any], *, what: str) -> byt
         raise Misuse(f"an argument does not fit {what}: {exc}", clause="arguments", needed=named) from exc
 
 
-def event_digest(event: Event) -> bytes:
-    """keccak256(abi.encode(topic 0, every argument in order of declaration but seq))."""
+def event_bytes(event: Event) -> bytes:
+    """abi.encode(topic 0, every argument in order of declaration but seq)."""
     shape = abi.event_of(event.contract, type(event.said).__name__)
     said = [getattr(event.said, f.name) for f in fields(event.said)]
-    return keccak(shape.id + arguments(shape.inputs[:-1], said, what=shape.name))
+    return shape.id + arguments(shape.inputs[:-1], said, what=shape.name)
+
+
+def event_digest(event: Event) -> bytes:
+    """keccak256 of `event_bytes`."""
+    return keccak(event_bytes(event))
 
 
 def extend(head: Head, event: Event) -> Head:

@@ -90,6 +90,14 @@ def grant_id(terms: Terms, chain_id: int, grants: Address) -> GrantId:
     return GrantId("0x" + digest(terms_message(terms, chain_id, grants)).hex())
 
 
+def born_id(chain_id: int, contract: Address, owner: Address, salt: Digest) -> Digest:
+    """The id that Datasets and Trainings give to what `owner` makes with `salt`: known before sending."""
+    from eth_abi.abi import encode
+
+    kinds = ["uint256", "address", "address", "bytes32"]
+    return Digest("0x" + keccak(encode(kinds, [chain_id, contract, owner, bytes.fromhex(salt[2:])])).hex())
+
+
 def digest(message: Message) -> bytes:
     """The 32 bytes that are signed: keccak256(0x1901, domain separator, hash of the struct)."""
     domain = dict(message["domain"])

@@ -31,9 +31,17 @@ def put(tx: Tx, kind: str, body: bytes, *, at: Time) -> Digest:
 
 def get(tx: Tx, digest: Digest) -> bytes:
     """NotFound where we do not have it, Untrusted where the database no longer holds what was put."""
-    body = tx.execute(sa.select(documents.c.body).where(documents.c.digest == digest)).scalar()
+    body = find(tx, digest)
     if body is None:
         raise NotFound(f"no document {digest} on this node", clause="document", seen=digest)
+    return body
+
+
+def find(tx: Tx, digest: Digest) -> bytes | None:
+    """As `get`, None where we do not have it."""
+    body = tx.execute(sa.select(documents.c.body).where(documents.c.digest == digest)).scalar()
+    if body is None:
+        return None
     if model.digest(sha256(bytes(body)).digest()) != digest:
         raise Untrusted("a document in the database does not match its digest", clause="digest", needed=digest)
     return bytes(body)
@@ -62,6 +70,19 @@ def put_receipt(tx: Tx, grant: GrantId, body: bytes, *, at: Time) -> Digest:
     if tx.execute(sa.select(receipts.c.digest).where(receipts.c.digest == digest)).first() is None:
         tx.execute(receipts.insert().values(digest=digest, grant_id=grant, body=body, created=at))
     return digest
+
+
+def receipt(tx: Tx, digest: Digest) -> KeptReceipt:
+    """NotFound where no such receipt was kept."""
+    row = tx.execute(receipts.select().where(receipts.c.digest == digest)).first()
+    if row is None:
+        raise NotFound("no such receipt on this node", clause="receipt", seen=digest)
+    return _receipt(row)
+
+
+def count_receipts(tx: Tx, grant: GrantId) -> int:
+    """How often this node opened what the grant gives."""
+    return tx.execute(sa.select(sa.func.count()).where(receipts.c.grant_id == grant)).scalar_one()
 
 
 def waiting_receipts(tx: Tx, *, limit: int) -> list[KeptReceipt]:

@@ -15,33 +15,45 @@ import sqlalchemy as sa
 from node.db import Tx
 from node.db.records import Kept
 from node.db.said import said_from, said_text
-from node.db.tables import blocks, events
+from node.db.tables import blocks, events, meta
 from node.model import BlockHash, Event, Head, Position, Time, TxHash
+
+VERIFIED = "verified"
+"""Name in `meta`."""
 
 ROWS = 2000
 """Rows fetched at a time: a reader's memory does not grow with the history."""
 
 
-def tip(tx: Tx) -> Kept | None:
-    """The highest block indexed."""
-    return next(kept(tx, limit=1), None)
+def tip(tx: Tx, *, up_to: int | None = None) -> Kept | None:
+    """The highest block kept, or the highest one not above `up_to`: blocks without events may be missing between."""
+    query = blocks.select() if up_to is None else blocks.select().where(blocks.c.number <= up_to)
+    row = tx.execute(query.order_by(blocks.c.number.desc()).limit(1)).first()
+    return Kept(row.number, BlockHash(row.hash), Time(row.time)) if row else None
 
 
-def kept(tx: Tx, *, limit: int | None = None) -> Iterator[Kept]:
-    """Indexed blocks, highest first: those with events, the ends of ranges, and the last ones without a gap."""
-    found = tx.execution_options(yield_per=ROWS).execute(blocks.select().order_by(blocks.c.number.desc()).limit(limit))
-    return (Kept(row.number, BlockHash(row.hash), Time(row.time)) for row in found)
+def head(tx: Tx, contract: str) -> Head | None:
+    """A contract's running hash and number of events as indexed; None where it has said nothing."""
+    last = sa.select(events.c.head, events.c.seq).where(events.c.contract == contract)
+    row = tx.execute(last.order_by(events.c.seq.desc()).limit(1)).first()
+    return Head(row.head, row.seq) if row else None
 
 
-def heads(tx: Tx) -> dict[str, Head]:
-    """Each contract's running hash and number of events as indexed; contracts without events are missing."""
-    last = sa.select(events.c.contract, sa.func.max(events.c.seq).label("seq")).group_by(events.c.contract).subquery()
-    rows = tx.execute(
-        sa.select(events.c.contract, events.c.seq, events.c.head).join(
-            last, sa.and_(events.c.contract == last.c.contract, events.c.seq == last.c.seq)
-        )
-    )
-    return {row.contract: Head(row.head, row.seq) for row in rows}
+def block_hash(tx: Tx, number: int) -> BlockHash | None:
+    """Hash of an indexed block, None where there is none at that number."""
+    return tx.execute(sa.select(blocks.c.hash).where(blocks.c.number == number)).scalar()
+
+
+def verified(tx: Tx) -> int:
+    """The highest block up to which all running hashes were found equal to the chain's; -1 before any was."""
+    found = tx.execute(sa.select(meta.c.value).where(meta.c.name == VERIFIED)).scalar()
+    return -1 if found is None else int(found)
+
+
+def set_verified(tx: Tx, number: int) -> None:
+    row = {"name": VERIFIED, "value": str(number)}
+    if not tx.execute(meta.update().where(meta.c.name == VERIFIED).values(row)).rowcount:
+        tx.execute(meta.insert().values(row))
 
 
 def add(tx: Tx, seen: Iterable[Kept], said: Sequence[tuple[Event, str]]) -> None:
@@ -56,11 +68,12 @@ def add(tx: Tx, seen: Iterable[Kept], said: Sequence[tuple[Event, str]]) -> None
         tx.execute(events.insert(), [_row(event, head) for event, head in said])
 
 
-def rewind(tx: Tx, to: int) -> int:
-    """Forget everything above block `to`; how many events went."""
-    gone = tx.execute(events.delete().where(events.c.block > to)).rowcount
+def rewind(tx: Tx, to: int) -> None:
+    """Forget everything above block `to`."""
+    tx.execute(events.delete().where(events.c.block > to))
     tx.execute(blocks.delete().where(blocks.c.number > to))
-    return gone
+    if verified(tx) > to:
+        set_verified(tx, to)
 
 
 def thin(tx: Tx, *, below: int) -> None:

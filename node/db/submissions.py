@@ -28,9 +28,10 @@ def next_nonce(tx: Tx, sender: Address) -> int:
     return 0 if last is None else last + 1
 
 
-def find(tx: Tx, key: str) -> Submission | None:
-    row = tx.execute(outbox.select().where(outbox.c.key == key)).first()
-    return _submission(row) if row else None
+def find(tx: Tx, keys: Sequence[str]) -> dict[str, Submission]:
+    """Those there are, by key."""
+    rows = tx.execute(outbox.select().where(outbox.c.key.in_(keys)))
+    return {row.key: _submission(row) for row in rows}
 
 
 def get(tx: Tx, number: int) -> Submission:
@@ -41,9 +42,10 @@ def get(tx: Tx, number: int) -> Submission:
     return _submission(row)
 
 
-def unsettled(tx: Tx, sender: Address, *, limit: int) -> list[Submission]:
-    """Those that a block can still change, lowest nonce first."""
-    query = outbox.select().where(outbox.c.sender == sender, outbox.c.state.in_(OPEN))
+def due(tx: Tx, sender: Address, *, taken: int, final: int, limit: int) -> list[Submission]:
+    """Those to look at, lowest nonce first: waiting, dropped (their nonce is free again), or in a final block."""
+    looked_at = sa.or_(outbox.c.state == Progress.PENDING, outbox.c.nonce >= taken, outbox.c.block <= final)
+    query = outbox.select().where(outbox.c.sender == sender, outbox.c.state.in_(OPEN), looked_at)
     return [_submission(row) for row in tx.execute(query.order_by(outbox.c.nonce).limit(limit))]
 
 
@@ -55,11 +57,14 @@ def add(tx: Tx, submission: Submission, attempt: Attempt) -> Submission:
     return written
 
 
-def save(tx: Tx, submission: Submission) -> None:
-    tx.execute(outbox.update().where(outbox.c.id == submission.id).values(_row(submission)))
+def save(tx: Tx, submission: Submission, *, signed_as: TxHash) -> bool:
+    """Replace what is kept, provided its newest signed form is still `signed_as`; False where somebody signed again."""
+    same = sa.and_(outbox.c.id == submission.id, outbox.c.hash == signed_as)
+    return tx.execute(outbox.update().where(same).values(_row(submission))).rowcount == 1
 
 
 def add_attempt(tx: Tx, submission: Submission, attempt: Attempt) -> None:
+    """Keep one more signed form."""
     tx.execute(
         attempts.insert().values(
             hash=attempt.hash,

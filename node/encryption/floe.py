@@ -109,10 +109,10 @@ def open_to(key: bytes, aad: bytes, source: BinaryIO, sink: Sink, *, parameters:
         filled = _fill(source, sealed)
         last = filled < len(sealed) or sealed[-parameters.segment :][:4] != _MORE
         segments = max(1, -(-filled // parameters.segment))
-        batch = _Batch(position, plain[: max(0, filled - segments * OVERHEAD)], sealed[:filled], last)
-        _open_batch(keys, batch)
-        sink.write(batch.plain)
-        total += len(batch.plain)
+        _open_batch(keys, _Batch(position, plain, sealed[:filled], last))
+        written = filled - segments * OVERHEAD
+        sink.write(plain[:written])
+        total += written
         position += segments
         if last:
             break
@@ -184,8 +184,7 @@ class Opener(io.RawIOBase):
     def _open(self, number: int, target: memoryview) -> None:
         self._sealed.seek(HEADER_SIZE + number * self._parameters.segment)
         sealed = self._room[: _fill(self._sealed, self._room)]
-        plain = target[: max(0, len(sealed) - OVERHEAD)]
-        _open_batch(self._keys, _Batch(number, plain, sealed, number == self._segments - 1))
+        _open_batch(self._keys, _Batch(number, target, sealed, number == self._segments - 1))
 
 
 class _Keys:
@@ -234,7 +233,10 @@ def _associated(position: int, last: bool) -> bytes:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Consecutive segments from number `first`, all full but perhaps the last; `ends` if that one ends the file."""
+    """Consecutive segments from number `first`, all full but perhaps the last; `ends` if that one ends the file.
+
+    `plain` is where the plaintext stands or goes, as long as needed or longer.
+    """
 
     first: int
     plain: memoryview
@@ -250,7 +252,8 @@ class _Batch:
                 "the file is too long for one key", clause="segment", needed=f"at most {MAX_SEGMENTS} segments"
             )
         for i in range(count):
-            plain, sealed = self.plain[i * step : (i + 1) * step], self.sealed[i * room : (i + 1) * room]
+            sealed = self.sealed[i * room : (i + 1) * room]
+            plain = self.plain[i * step : i * step + max(0, len(sealed) - OVERHEAD)]
             yield self.first + i, self.ends and i == count - 1, plain, sealed
 
 

@@ -43,7 +43,9 @@ class Keys:
 
     @property
     def address(self) -> str:
-        """The account's checksummed address. Raises Misuse when the key is no number below the group's order."""
+        """The account's checksummed address. Raises Misuse (clause `account_key`) when that is no private key."""
+        if len(self.account) != 32:
+            raise Misuse("a private key has 32 bytes", clause="account_key", seen=len(self.account), needed=32)
         try:
             return address_of(PublicKey.from_secret(self.account).format(compressed=False))
         except ValueError as error:

@@ -147,12 +147,18 @@ class Expected:
 
 
 def wrap(file_key: bytes, recipient: PublicKey, context: WrapContext, *, sign: Sign) -> WrapRecord:
-    """Wrap a 32-byte file key for `recipient`, signed by the owner. Raises Misuse when `context` names another key."""
+    """Wrap a 32-byte file key for `recipient`, signed by the owner.
+
+    Raises Misuse when `context` names another key, Untrusted (clause `recipient`) when the public key is a bad one.
+    """
     if len(file_key) != 32:
         raise Misuse("a file key has 32 bytes", clause="key", seen=len(file_key), needed=32)
     if context.recipient != recipient.digest:
         raise Misuse("the context names another recipient key", clause="recipient", seen=context.recipient)
-    wrapped = _SUITE.encrypt(file_key, recipient._hpke, context.info())
+    try:
+        wrapped = _SUITE.encrypt(file_key, recipient._hpke, context.info())
+    except ValueError as error:  # an X25519 point of small order (RFC 7748, section 6.1)
+        raise Untrusted("nothing can be wrapped for this recipient key", clause="recipient") from error
     return WrapRecord(context, wrapped, sign(canon.digest(_unsigned(context, wrapped))))
 
 
@@ -173,7 +179,7 @@ def open_wrap(data: bytes, key: RecipientKey, expected: Expected) -> bytes:
     verify(record, expected)
     try:
         file_key = _SUITE.decrypt(record.wrapped, key._hpke, expected.context.info())
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:
         raise Untrusted("the key does not open: another recipient, or altered bytes", clause="wrapped") from error
     if len(file_key) != 32:
         raise Untrusted("what was wrapped is no file key", clause="wrapped", seen=len(file_key), needed=32)

@@ -13,26 +13,32 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-
-import httpx2
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.store import Progress, Store, dag
 from node.store.cid import DAG_PB, MAX_BLOCK, RAW, SHA2_256, Cid
 from node.store.dag import Node, Stored
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
+
 PARALLEL = 4  # blocks under way at a time
 GROUP = 256  # leaves made durable together
 BLOCK_SECONDS = 60.0  # for one block from one gateway
-TIMEOUT = httpx2.Timeout(10.0, connect=5.0, pool=None)
+CONNECT_SECONDS, IDLE_SECONDS = 5.0, 10.0
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def fetch(
@@ -49,20 +55,16 @@ def fetch(
 
     Raises Retry when no gateway delivers in time (with the reason each gave), Untrusted when one lied and no other
     delivered, Refused for a file above `limit_bytes`, a foreign codec or an address that is not public."""
-    if cid.codec not in (RAW, DAG_PB) or cid.hash_code != SHA2_256:
-        raise Refused("only sha2-256 raw and dag-pb files are fetched", clause="codec", seen=cid)
-    peers = [_Gateway.at(url, allow_loopback=allow_loopback) for url in gateways]
-    with (
-        httpx2.Client(trust_env=False, follow_redirects=False, timeout=TIMEOUT) as client,
-        ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool,
-        into.importing(),
-    ):
-        transfer = _Transfer(_Sources(peers, client, time.monotonic() + deadline_seconds), into, pool, progress)
+    deadline = time.monotonic() + deadline_seconds
+    peers = [_Gateway(url, allow_loopback=allow_loopback) for url in gateways]
+    with into.importing(), ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
+        transfer = _Transfer(_Sources(peers, deadline), into, pool, progress)
         try:
-            size = transfer.tree(cid, None, 0, limit_bytes)
+            return Stored(cid, transfer.tree(cid, None, 0, limit_bytes), transfer.blocks)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        return Stored(cid, size, transfer.blocks)
+            pool.shutdown(cancel_futures=True)  # waits for what is under way: at most its deadline
+            for peer in peers:
+                peer.close()
 
 
 class _Transfer:
@@ -112,6 +114,8 @@ class _Transfer:
 
     def _block(self, cid: Cid, most: int) -> tuple[bytes, bool]:
         """A block and whether it is new here; a rotten local one is fetched again."""
+        if cid.codec not in (RAW, DAG_PB) or cid.hash_code != SHA2_256:
+            raise Refused("only sha2-256 raw and dag-pb blocks are fetched", clause="codec", seen=cid)
         try:
             return self._into.get_block(cid), False
         except (NotFound, Untrusted):
@@ -127,8 +131,8 @@ class _Transfer:
 class _Sources:
     """The gateways of one fetch, in the order given, and why some are not asked any more."""
 
-    def __init__(self, peers: list[_Gateway], client: httpx2.Client, deadline: float) -> None:
-        self._peers, self._client, self._deadline = peers, client, deadline
+    def __init__(self, peers: list[_Gateway], deadline: float) -> None:
+        self._peers, self._deadline = peers, deadline
         self._dropped: dict[str, HanseError] = {}
 
     def block(self, cid: Cid, most: int) -> bytes:
@@ -141,7 +145,7 @@ class _Sources:
             if time.monotonic() >= self._deadline:
                 raise Retry("the fetch took longer than allowed", clause="deadline_seconds", seen=cid)
             try:
-                return peer.block(self._client, cid, most, min(self._deadline, time.monotonic() + BLOCK_SECONDS))
+                return peer.block(cid, most, min(self._deadline, time.monotonic() + BLOCK_SECONDS))
             except NotFound as exc:
                 reasons[peer.url] = exc
             except (Retry, Untrusted) as exc:
@@ -157,65 +161,154 @@ def _undelivered(cid: Cid, reasons: dict[str, HanseError]) -> HanseError:
 
 
 @dataclass(frozen=True, slots=True)
+class _Address:
+    """Where a gateway is: judged once, and connected to as judged."""
+
+    ip: str
+    port: int
+    host: str
+    tls: bool
+    prefix: str
+
+
 class _Gateway:
-    """One member's gateway: the URL as given, and the same with its resolved address."""
+    """One member's gateway; every thread keeps a connection to it."""
 
-    url: str
-    base: str
-    headers: dict[str, str]
-    server_name: str
-
-    @classmethod
-    def at(cls, url: str, *, allow_loopback: bool) -> _Gateway:
+    def __init__(self, url: str, *, allow_loopback: bool) -> None:
         """Resolve once. Raises Misuse (not a gateway's URL), Refused (not a public address), Retry (no address)."""
-        try:
-            parsed = httpx2.URL(url)
-            host = parsed.raw_host.decode("ascii")
-        except (httpx2.InvalidURL, UnicodeError) as exc:
-            raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200]) from exc
-        if parsed.scheme not in ("http", "https") or not host or parsed.userinfo or parsed.query or parsed.fragment:
-            raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200], needed="https://host[:port]")
-        address = _resolve(host, allow_loopback=allow_loopback)
-        base = str(parsed.copy_with(host=str(address))).rstrip("/")
-        return cls(url, base, {"Host": parsed.netloc.decode("ascii")}, host)
+        self.url = url
+        self._address = _locate(url, allow_loopback=allow_loopback)
+        self._tls = ssl.create_default_context() if self._address.tls else None
+        if self._tls:
+            self._tls.sslsocket_class = _Secure
+        self._mine = threading.local()
+        self._all: list[_Connection] = []
 
-    def block(self, client: httpx2.Client, cid: Cid, most: int, deadline: float) -> bytes:
+    def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+
+    def block(self, cid: Cid, most: int, deadline: float) -> bytes:
         """Raises NotFound, Retry (anything that may pass) or Untrusted (bytes that are not the CID's)."""
-        headers = self.headers | {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity"}
-        extensions = {"sni_hostname": self.server_name}
         try:
-            with client.stream(
-                "GET", f"{self.base}/ipfs/{cid}?format=raw", headers=headers, extensions=extensions
-            ) as answer:
-                _check_status(answer)
-                block = _body(answer, most, deadline)
-        except httpx2.HTTPError as exc:
+            block = _body(self._ask(cid, deadline), most)
+        except (OSError, HTTPException) as exc:
+            self._hang_up()
             raise Retry(f"{type(exc).__name__} {exc}".strip(), clause="gateway") from exc
+        except HanseError:
+            self._hang_up()  # what is left of the answer is not read
+            raise
         cid.check(block)
         return block
 
+    def _ask(self, cid: Cid, deadline: float) -> HTTPResponse:
+        used: _Connection | None = getattr(self._mine, "connection", None)
+        if used and used.sock:
+            try:
+                return self._request(used, cid, deadline)
+            except (RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                used.close()  # an idle connection the gateway had closed: once more on a new one
+        return self._request(self._connect(deadline), cid, deadline)
 
-def _check_status(answer: httpx2.Response) -> None:
-    if answer.status_code in (403, 404, 410, 412, 451):
-        raise NotFound(f"answers {answer.status_code}", clause="cid")
-    if answer.status_code != 200:
-        raise Retry(f"answers {answer.status_code}", clause="gateway")
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise Retry("answers with a content encoding", clause="gateway")
+    def _request(self, connection: _Connection, cid: Cid, deadline: float) -> HTTPResponse:
+        connection.line.deadline = deadline
+        connection.request("GET", f"{self._address.prefix}/ipfs/{cid}?format=raw", headers=self._headers())
+        return connection.getresponse()
+
+    def _headers(self) -> dict[str, str]:
+        host, port = self._address.host, self._address.port
+        name = f"[{host}]" if ":" in host else host
+        return {"Host": name if port in (80, 443) else f"{name}:{port}", "Accept": "application/vnd.ipld.raw"}
+
+    def _connect(self, deadline: float) -> _Connection:
+        where = self._address
+        sock = _Plain(socket.AF_INET6 if ":" in where.ip else socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(max(0.001, min(CONNECT_SECONDS, deadline - time.monotonic())))
+        try:
+            sock.connect((where.ip, where.port))
+            line = cast(_Secure, self._tls.wrap_socket(sock, server_hostname=where.host)) if self._tls else sock
+        except OSError:
+            sock.close()
+            raise
+        connection = _Connection(where, line)
+        self._mine.connection = connection
+        self._all.append(connection)
+        return connection
+
+    def _hang_up(self) -> None:
+        if connection := getattr(self._mine, "connection", None):
+            connection.close()
 
 
-def _body(answer: httpx2.Response, most: int, deadline: float) -> bytes:
-    data = bytearray()
-    for part in answer.iter_raw():
-        data += part
-        if len(data) > most:
-            raise Untrusted(f"sends more than the block's {most} bytes", clause="block size")
-        if time.monotonic() > deadline:
-            raise Retry("is too slow", clause="deadline_seconds")
-    return bytes(data)
+class _Connection(HTTPConnection):
+    """HTTP/1.1 over a line that is open already; it never opens one of its own, to an address nobody judged."""
+
+    auto_open = 0
+
+    def __init__(self, where: _Address, line: _Plain | _Secure) -> None:
+        super().__init__(where.ip, where.port)
+        self.sock = self.line = line
 
 
-def _resolve(host: str, *, allow_loopback: bool) -> _Address:
+class _Plain(socket.socket):
+    """A socket whose every receive ends at `deadline`, however slowly bytes drip."""
+
+    deadline = 0.0
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        self.settimeout(_left(self.deadline))
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _Secure(ssl.SSLSocket):
+    """The same under TLS."""
+
+    deadline = 0.0
+
+    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
+        self.settimeout(_left(self.deadline))
+        return super().recv_into(buffer, nbytes, flags)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("too slow")
+    return min(left, IDLE_SECONDS)
+
+
+def _body(answer: HTTPResponse, most: int) -> bytes:
+    if answer.status in (403, 404, 410, 412, 451):
+        raise NotFound(f"answers {answer.status}", clause="cid")
+    if answer.status != 200 or answer.getheader("Content-Encoding"):
+        raise Retry(f"answers {answer.status} {answer.getheader('Content-Encoding') or ''}".strip(), clause="gateway")
+    block = answer.read(most + 1)
+    if len(block) > most or (answer.length or 0) + len(block) > most:
+        raise Untrusted(f"sends more than the block's {most} bytes", clause="block size")
+    if answer.length:
+        raise Retry(f"ends {answer.length} bytes early", clause="gateway")
+    if not answer.isclosed() and answer.read(
+        1
+    ):  # reads a chunked answer's end, so that the connection can be used again
+        raise Untrusted(f"sends more than the block's {most} bytes", clause="block size")
+    return block
+
+
+def _locate(url: str, *, allow_loopback: bool) -> _Address:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except (ValueError, KeyError) as exc:
+        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200]) from exc
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not plain or not host or parts.username is not None or parts.query or parts.fragment:
+        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200], needed="https://host[:port]")
+    ip = _resolve(host, allow_loopback=allow_loopback)
+    return _Address(str(ip), port, host, parts.scheme == "https", parts.path.rstrip("/"))
+
+
+def _resolve(host: str, *, allow_loopback: bool) -> _Ip:
     """The first address of a host, all of whose addresses must be allowed."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -228,7 +321,7 @@ def _resolve(host: str, *, allow_loopback: bool) -> _Address:
     return addresses[0]
 
 
-def _is_public(address: _Address) -> bool:
+def _is_public(address: _Ip) -> bool:
     """Global unicast, looking through the IPv6 forms that carry an IPv4 address (RFC 4291, 3056, 4380, 6052, 8215)."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64[1] or address.sixtofour or address.teredo or address.is_site_local:

@@ -253,6 +253,10 @@ def keep(block):
     return Kept(block, model.BlockHash(D[block]), model.Time(1000 + block))
 
 
+def numbers(tx):
+    return tx.execute(sa.text("SELECT number FROM blocks ORDER BY number")).scalars().all()
+
+
 @pytest.fixture
 def history(db):
     said = [event(1, 2), event(1, 2, 1, "Members"), event(2, 4), event(3, 4, 1)]
@@ -268,24 +272,30 @@ def test_events_come_back_in_chain_order(db, history):
         assert list(events.read(tx, above=2)) == history[2:]
         assert list(events.read(tx, above=2, up_to=3)) == []
         assert events.tip(tx) == keep(5)
-        assert [k.number for k in events.kept(tx)] == [5, 4, 3, 2]
-        assert events.heads(tx) == {"Datasets": model.Head(f"0x{3:056x}", 3), "Members": model.Head(f"0x{1:056x}", 1)}
+        assert events.tip(tx, up_to=4) == keep(4)
+        assert events.tip(tx, up_to=1) is None
+        assert events.head(tx, "Datasets") == model.Head(f"0x{3:056x}", 3)
+        assert events.head(tx, "Members") == model.Head(f"0x{1:056x}", 1)
+        assert events.head(tx, "Grants") is None
 
 
 def test_a_rewind_takes_blocks_and_events_together(db, history):
     with db.writing() as tx:
-        assert events.rewind(tx, 3) == 2
+        assert events.verified(tx) == -1
+        events.set_verified(tx, 5)
+        events.rewind(tx, 3)
     with db.reading() as tx:
         assert list(events.read(tx)) == history[:2]
-        assert [k.number for k in events.kept(tx)] == [3, 2]
-        assert events.heads(tx)["Datasets"].seq == 1
+        assert numbers(tx) == [2, 3]
+        assert events.head(tx, "Datasets").seq == 1
+        assert events.verified(tx) == 3
 
 
 def test_thinning_keeps_blocks_with_events(db, history):
     with db.writing() as tx:
         events.thin(tx, below=5)
     with db.reading() as tx:
-        assert [k.number for k in events.kept(tx)] == [5, 4, 2]
+        assert numbers(tx) == [2, 4, 5]
         assert list(events.read(tx)) == history
 
 
@@ -309,9 +319,11 @@ def test_a_submission_keeps_every_signed_form(db):
     with db.writing() as tx:
         written = submissions.add(tx, submission(0, "k"), Attempt(D[0], 0, b"first"))
         submissions.add_attempt(tx, written, Attempt(D[1], 0, b"second"))
-        submissions.save(tx, replace(written, hash=D[1], state=Progress.MINED, block=4, block_hash=D[4]))
+        mined = replace(written, hash=D[1], state=Progress.MINED, block=4, block_hash=D[4])
+        assert submissions.save(tx, mined, signed_as=D[0])
+        assert not submissions.save(tx, replace(mined, block=5), signed_as=D[0])
     with db.reading() as tx:
-        read = submissions.find(tx, "k")
+        read = submissions.find(tx, ["k", "unknown"])["k"]
         assert read == replace(written, hash=D[1], state=Progress.MINED, block=4, block_hash=D[4])
         assert submissions.get(tx, read.id) == read
         assert {(a.hash, a.raw) for a in submissions.attempts_of(tx, read)} == {(D[0], b"first"), (D[1], b"second")}
@@ -330,13 +342,16 @@ def test_neither_nonce_nor_key_is_given_twice(db, again):
         submissions.add(tx, again, Attempt(D[1], 1, b""))
 
 
-def test_unsettled_are_those_that_a_block_can_still_change(db):
+def test_due_are_those_waiting_dropped_or_in_a_final_block(db):
     with db.writing() as tx:
-        for nonce, state in enumerate(reversed(Progress)):
-            submissions.add(tx, submission(nonce, f"k{nonce}", state=state), Attempt(D[nonce], nonce, b""))
+        for nonce, (state, block) in enumerate(
+            [("final", 1), ("failed", 1), ("mined", 2), ("reverted", 3), ("mined", 9), ("pending", None), ("mined", 9)]
+        ):
+            row = submission(nonce, f"k{nonce}", state=Progress(state), block=block)
+            submissions.add(tx, row, Attempt(D[nonce], nonce, b""))
     with db.reading() as tx:
-        assert [s.state for s in submissions.unsettled(tx, A, limit=9)] == ["reverted", "mined", "pending"]
-        assert len(submissions.unsettled(tx, A, limit=1)) == 1
+        assert [s.nonce for s in submissions.due(tx, A, taken=6, final=3, limit=9)] == [2, 3, 5, 6]
+        assert [s.nonce for s in submissions.due(tx, A, taken=7, final=2, limit=1)] == [2]
 
 
 # --- what only the node knows ---

@@ -56,7 +56,7 @@ def _artifact(built: dict[str, Any]) -> str:
         "abi": built["abi"],
         "bytecode": "0x" + built["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + runtime["object"],
-        "immutableReferences": sorted(([p["start"], p["length"]] for p in places)),
+        "immutableReferences": sorted([p["start"], p["length"]] for p in places),
         "solc": {"version": SOLC} | SETTINGS,
     }
     return json.dumps(record, separators=(",", ":"), sort_keys=True) + "\n"

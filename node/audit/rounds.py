@@ -1,0 +1,270 @@
+"""Checks 13 to 19: plans, contributions, reveals, sums, transcripts, models, privacy budgets.
+
+Every sum is made again from the masked vectors and the revealed seeds, bit for bit, and the model again from the sums.
+
+    check_trainings(sheet, history, blobs)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from federation.algorithms import advance
+from federation.errors import FederationError
+from federation.vectors import from_bytes, to_bytes
+from node import merkle, model, models, sums
+from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
+from node.audit.history import History
+from node.audit.report import Sheet
+from node.documents import PublicKey
+from node.errors import Retry, Untrusted
+from node.ledger import Round, Training
+from node.model import Digest, Event, Phase, Vector
+from node.signature import keccak
+from node.store import Cid, dag
+
+_OPEN = "the training is not finished"
+
+
+def check_trainings(sheet: Sheet, history: History, blobs: Blobs) -> None:
+    """Checks 13 to 19 for every training."""
+    trainings = history.ledger.trainings
+    blobs.bring(cid for training in trainings.values() for cid in _small(training))
+    for training in trainings.values():
+        _check_training(sheet, history, blobs, training)
+    for (dataset, number), spent in history.ledger.spent.items():
+        with sheet.check(19, f"dataset {dataset} version {number}"):
+            _check_budget(history, dataset, number, spent)
+    if "Trainings" in history.unsound:
+        for check in range(13, 20):
+            sheet.leave(check, "Trainings", history.unsound["Trainings"])
+
+
+def _small(training: Training) -> Iterator[Cid]:
+    yield Cid.raw(model.raw(training.terms.plan))
+    for seat in training.seats:
+        yield Cid.raw(model.raw(seat.hpke))
+    for round_ in training.rounds:
+        for vector in (*round_.vectors.values(), *([round_.total] if round_.total else [])):
+            if vector.leaves <= RAW_LEAVES:
+                yield vector_cid(vector)
+
+
+def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Training) -> None:
+    name = f"training {training.id}"
+    with sheet.check(13, name):
+        _check_plan(blobs, training)
+    for seat in training.seats:
+        with sheet.check(13, f"{name} key of {seat.member}"):
+            key = blobs.document(PublicKey, seat.hpke)
+            if key.member != seat.member:
+                raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
+    totals = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
+    with sheet.check(17, name):
+        _check_transcript(history, training)
+    _check_model(sheet, history, blobs, (training, totals))
+
+
+# --- 13 ---
+
+
+def _check_plan(blobs: Blobs, training: Training) -> None:
+    """13. The plan is served, can be run, and has the ring and the seats that the chain says."""
+    plan, terms = sums.Plan.decode(blobs.block(training.terms.plan)), training.terms
+    layout = plan.steps.layout(plan.params, plan.steps.start(plan.params))
+    if layout.width != terms.ring:
+        raise Untrusted("the plan is for another ring", clause="ring", seen=layout.width, needed=terms.ring)
+    if layout.members < len(training.seats):
+        raise Untrusted("more members than the plan allows", clause="seats", seen=len(training.seats),
+                        needed=f"at most {layout.members}")  # fmt: skip
+
+
+# --- 14, 15, 16 ---
+
+
+def _check_round(sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Round]) -> bytes | None:
+    """Judge one round; the sum's bytes where they are certain, None where they are not."""
+    training, round_ = at
+    name = f"training {training.id} round {round_.number}"
+    for position, vector in round_.vectors.items():
+        with sheet.check(14, f"{name} of {training.seats[position].member}"):
+            _check_vector(blobs, vector)
+    for position, seed in round_.seeds.items():
+        with sheet.check(15, f"{name} of {training.seats[position].member}"):
+            _check_seed(seed, round_.keys[position].seed)
+    if round_.total is None:
+        if round_.vectors:
+            sheet.leave(16, name, f"{_OPEN}: no sum is posted" if training.phase != Phase.VOID else "the round is void")
+        return None
+    for check in (14, 15):
+        if sheet.failed(check, f"{name} "):
+            sheet.leave(16, name, f"cannot be made again: see check {check}", clause=f"check {check}")
+            return None
+    total = b""
+    with sheet.check(16, name):
+        total = _check_sum(history, blobs, training, round_)
+    return total or None
+
+
+def _check_vector(blobs: Blobs, vector: Vector) -> None:
+    """14. The vector is served under its digest, and its tree has the root and the leaves posted."""
+    _check_tree(blobs.vector(vector), vector)
+
+
+def _check_tree(data: bytes, posted: Vector) -> None:
+    leaves = -(-len(data) // merkle.LEAF_SIZE)
+    if leaves != posted.leaves:
+        raise Untrusted("the vector is not as long as posted", clause="leaves", seen=leaves, needed=posted.leaves)
+    root = model.digest(merkle.vector_root(data))
+    if root != posted.root:
+        raise Untrusted("the vector is not the one posted", clause="root", seen=root, needed=posted.root)
+
+
+def _check_seed(seed: Digest, committed: Digest) -> None:
+    """15. The seed revealed is the one whose SHA-256 digest was posted before the round."""
+    seen = model.digest(hashlib.sha256(model.raw(seed)).digest())
+    if seen != committed:
+        raise Untrusted("a seed that is not the one committed to", clause="seed", seen=seen, needed=committed)
+
+
+def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round) -> bytes:
+    """16. The sum over contributions less all masks, made again from public bytes, is the one posted."""
+    assert round_.total is not None
+    dropped = round_.keys.keys() - round_.vectors.keys()
+    if dropped:
+        who = ", ".join(training.seats[position].member for position in sorted(dropped))
+        raise Retry(
+            "a member dropped out: the shares that open its masks pass between members and are on no public record",
+            clause="dropped", seen=who,
+        )  # fmt: skip
+    place = sums.Place(history.chain.chain_id, history.directory.address("Trainings"))
+    contributions = {training.seats[p].member: blobs.vector(vector) for p, vector in round_.vectors.items()}
+    try:
+        total = to_bytes(sums.total_of(place, training, round_, contributions))
+    except FederationError as exc:
+        raise Untrusted(f"the round does not add up: {exc}", clause=exc.clause) from exc
+    posted = round_.total
+    made = sums.vector_of(total, model.raw(blob_of(total)))
+    if made != posted:
+        what = f"the sum posted by {round_.poster} is not that of the contributions"
+        raise Untrusted(what, clause="sum", seen=_shown(posted), needed=_shown(made))
+    blobs.vector(posted)
+    return total
+
+
+def _shown(vector: Vector) -> str:
+    return f"root {vector.root}, blob {vector.blob}, {vector.leaves} leaves"
+
+
+def blob_of(data: bytes) -> Digest:
+    """The digest inside the CID of a vector or a model in the store: a raw block up to 1 MiB, else dag-pb."""
+    *_, (root, _) = dag.blocks(dag.pieces([data], dag.UNIXFS_V1_2025.chunk))
+    return model.digest(root.digest)
+
+
+# --- 17 ---
+
+
+def _check_transcript(history: History, training: Training) -> None:
+    """17. Each sum's transcript rolls over the terms, every key and vector posted before it, and the earlier sums."""
+    transcript, posts = keccak(_words(*_values(training.terms))), bytes(32)
+    for event in history.events:
+        said = event.said
+        if getattr(said, "id", None) != training.id:
+            continue
+        if isinstance(said, model.Keyed):
+            posts = keccak(_words(posts, said.member, said.position, said.round, *_values(said.keys)))
+        elif isinstance(said, model.Contributed):
+            posted = (*_values(said.vector), *_values(said.next))
+            posts = keccak(_words(posts, said.member, said.position, said.round, *posted))
+        elif isinstance(said, model.Aggregated):
+            summed = (*_values(said.vector), said.poster)
+            transcript = keccak(_words(transcript, said.round, posts, said.survivors, *summed))
+            _check_said(event, said.transcript, model.digest(transcript))
+
+
+def _check_said(event: Event, seen: Digest, needed: Digest) -> None:
+    if seen != needed:
+        what = f"event {event.seq}: the transcript does not cover what was posted"
+        raise Untrusted(what, clause="transcript", seen=seen, needed=needed)
+
+
+def _values(record: model.TrainingTerms | model.Keys | Vector) -> Sequence[str | int]:
+    return [getattr(record, name) for name in record.__slots__]
+
+
+def _words(*values: str | int | bytes) -> bytes:
+    """abi.encode of value types: one word of 32 bytes each."""
+    return b"".join(_word(value) for value in values)
+
+
+def _word(value: str | int | bytes) -> bytes:
+    if isinstance(value, int):
+        return value.to_bytes(32, "big")
+    return (model.raw(value) if isinstance(value, str) else value).rjust(32, b"\0")
+
+
+# --- 18, 19 ---
+
+
+def _check_model(
+    sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Sequence[bytes | None]]
+) -> None:  # fmt: skip
+    training, totals = at
+    name = f"training {training.id}"
+    if training.phase == Phase.VOID:
+        return
+    if training.phase != Phase.FINAL:
+        return sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
+    if sheet.failed(13, name) or None in totals:
+        return sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
+    with sheet.check(18, name):
+        _check_derived(blobs, training, [total for total in totals if total])
+        _check_attested(history, training)
+
+
+def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
+    """18. The model follows from plan and sums, is served, and its digest is the one made final and attested."""
+    plan = sums.Plan.decode(blobs.block(training.terms.plan))
+    state = plan.steps.start(plan.params)
+    for number, total in enumerate(totals):
+        if plan.steps.done(plan.params, state):
+            raise Untrusted("rounds after the plan was done", clause="done", seen=len(totals), needed=number)
+        state = _advanced(plan, state, total)
+    if not plan.steps.done(plan.params, state) and len(totals) < training.terms.rounds:
+        raise Untrusted("ended before the plan was done", clause="done", seen=len(totals), needed=training.terms.rounds)
+    derived = model.digest(hashlib.sha256(models.encode_model(plan, state, training.id)).digest())
+    if derived != training.model:
+        raise Untrusted("the model does not follow from plan and sums", clause="model", seen=training.model,
+                        needed=derived)  # fmt: skip
+    blobs.block(training.model)
+
+
+def _check_attested(history: History, training: Training) -> None:
+    """18. Whoever attested a model attested the final one."""
+    for _, said in history.said(model.Attested):
+        if said.id == training.id and said.model != training.model:
+            raise Untrusted(f"{said.member} attested another model", clause="attested", seen=said.model,
+                            needed=training.model)  # fmt: skip
+
+
+def _advanced(plan: sums.Plan, state: Any, total: bytes) -> Any:
+    try:
+        lanes = from_bytes(plan.steps.layout(plan.params, state).width, total)
+        return advance(plan.steps, plan.params, state, lanes)
+    except FederationError as exc:
+        raise Untrusted(f"the sum is none of this plan's: {exc}", clause=exc.clause) from exc
+
+
+def _check_budget(history: History, dataset: model.DatasetId, number: int, spent: int) -> None:
+    """19. What trainings spent of a version's epsilon is within its budget, and is what the contract counts."""
+    budget = history.ledger.datasets[dataset].versions[number - 1].content.budget
+    if spent > budget:
+        raise Untrusted("more epsilon spent than the budget has", clause="budget", seen=spent, needed=budget)
+    counted = history.chain.call(
+        history.directory, "Trainings", "spent", dataset, number, block=history.block.number
+    )  # fmt: skip
+    if counted != spent:
+        raise Untrusted("the contract counts another spending", clause="spent", seen=counted, needed=spent)

@@ -1,0 +1,161 @@
+"""From what the chain says of a round to the terms of the secure sum, and back: shared by members and auditors.
+
+    round = round_of(place, training, ledger_round)
+    total = total_of(place, training, ledger_round, blobs)      # the sum from public bytes, bit for bit
+    assert vector_of(to_bytes(total), cid) == ledger_round.total
+
+Pure: bytes come in as arguments. The plan is the public document that says what the rounds compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation import records
+from federation.algorithms import Algorithm, advance
+from federation.algorithms.held_out import LOGISTIC_HELD_OUT
+from federation.algorithms.logistic import LOGISTIC
+from federation.securesum import Context, Keys, Reveal, Roster, Round, aggregate, recover
+from federation.securesum.round import Address as Member
+from federation.vectors import Lanes, from_bytes, ring
+from node import canon, ledger, merkle, model
+from node.errors import Misuse, Untrusted
+from node.model import Address, Digest, TrainingId
+
+PLAN_SCHEMA = "hanse/plan/1"
+PLAN_LIMIT = 1 << 20
+ALGORITHMS: dict[str, Algorithm[Any, Any]] = {a.name: a for a in (LOGISTIC, LOGISTIC_HELD_OUT)}
+"""What a plan may name. An algorithm is added here and nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where trainings happen: in every derivation of a mask, so that none fits another chain or contract."""
+
+    chain_id: int
+    trainings: Address
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training computes: public, digested on chain, the same for everybody. `params`: the algorithm's."""
+
+    title: str
+    algorithm: str
+    params: Any
+
+    @property
+    def steps(self) -> Algorithm[Any, Any]:
+        return ALGORITHMS[self.algorithm]
+
+    def encode(self) -> bytes:
+        """Canonical JSON of the plan."""
+        params = records.plain(self.params)
+        return canon.encode({"schema": PLAN_SCHEMA, "title": self.title, "algorithm": self.algorithm, "params": params})
+
+    @classmethod
+    def decode(cls, data: bytes) -> Plan:
+        """Raises Untrusted for bytes that are not exactly a plan."""
+        document = canon.parse(data, limit=PLAN_LIMIT)
+        if document.get("schema") != PLAN_SCHEMA:
+            raise Untrusted("not a plan", clause="schema", seen=document.get("schema"), needed=PLAN_SCHEMA)
+        try:
+            plan = plan_of(document["title"], document["algorithm"], document["params"])
+        except (KeyError, ValueError, Misuse) as exc:
+            raise Untrusted(f"not a plan this node can run: {exc}", clause="plan") from exc
+        if plan.encode() != data:
+            raise Untrusted("the plan has fields this node does not know", clause="plan")
+        return plan
+
+
+def plan_of(title: str, algorithm: str, params: Mapping[str, Any]) -> Plan:
+    """A plan from parsed JSON. Raises Misuse for an unknown algorithm or parameters that are not its own."""
+    if algorithm not in ALGORITHMS:
+        raise Misuse("unknown algorithm", clause="algorithm", seen=algorithm, needed=", ".join(sorted(ALGORITHMS)))
+    try:
+        return Plan(title, algorithm, records.parse(ALGORITHMS[algorithm].params, dict(params)))
+    except ValueError as exc:
+        raise Misuse(f"the plan's parameters do not fit: {exc}", clause="params") from exc
+
+
+def state_after(plan: Plan, totals: list[bytes], *, width: int) -> Any:
+    """The algorithm's state that follows from the sums so far; everybody derives the same one."""
+    state = plan.steps.start(plan.params)
+    for total in totals:
+        state = advance(plan.steps, plan.params, state, from_bytes(width, total))
+    return state
+
+
+def context_of(place: Place, training: TrainingId, number: int) -> Context:
+    return Context(
+        chain=place.chain_id.to_bytes(32, "big"),
+        ledger=model.raw(place.trainings),
+        training=model.raw(training),
+        round=number.to_bytes(32, "big"),
+    )
+
+
+def roster_of(training: ledger.Training) -> Roster:
+    """The members who joined, with the training's threshold and its fewest survivors."""
+    terms = training.terms
+    return Roster.of(
+        [member_of(seat.member) for seat in training.seats], threshold=terms.threshold, floor=terms.minimum
+    )
+
+
+def member_of(account: Address) -> Member:
+    return Member(model.raw(account))
+
+
+def keys_of(keys: model.Keys) -> Keys:
+    """A member's published keys with the point in full. Raises Untrusted where x is on no point of secp256k1."""
+    import coincurve
+
+    try:
+        point = coincurve.PublicKey(bytes([2 + keys.parity]) + model.raw(keys.x)).format(compressed=False)[1:]
+    except ValueError as exc:
+        raise Untrusted("the posted key is no point of secp256k1", clause="point", seen=keys.x) from exc
+    return Keys(point, model.raw(keys.seed))
+
+
+def posted(keys: Keys, shares: Digest) -> model.Keys:
+    """The chain's form of a member's keys: x, parity of y, the seed's digest, the bundle's digest."""
+    return model.Keys(model.digest(keys.point[:32]), keys.point[63] & 1, model.digest(keys.seed_digest), shares)
+
+
+def keys_by_member(training: ledger.Training, round_: ledger.Round) -> dict[Member, Keys]:
+    """U1: the keys of everybody who posted some for the round."""
+    return {member_of(training.seats[at].member): keys_of(keys) for at, keys in round_.keys.items()}
+
+
+def round_of(place: Place, training: ledger.Training, round_: ledger.Round) -> Round:
+    """A round whose survivors are final."""
+    survivors = sorted(member_of(training.seats[at].member) for at in round_.vectors)
+    context = context_of(place, training.id, round_.number)
+    return Round(context, roster_of(training), keys_by_member(training, round_), tuple(survivors))
+
+
+def total_of(place: Place, training: ledger.Training, round_: ledger.Round, blobs: Mapping[Address, bytes]) -> Lanes:
+    """The round's sum from its contributions (`blobs` by member) and the seeds on chain.
+
+    Raises federation's Untrusted, naming the member, for a seed or a vector that does not fit what was posted.
+    """
+    sum_round = round_of(place, training, round_)
+    reveals = [Reveal(member_of(training.seats[at].member), seed=model.raw(seed)) for at, seed in round_.seeds.items()]
+    width = training.terms.ring
+    lanes = {member_of(account): from_bytes(width, data) for account, data in blobs.items()}
+    return aggregate(sum_round, lanes, recover(sum_round, reveals, {}))
+
+
+def vector_of(data: bytes, cid_digest: bytes) -> model.Vector:
+    """A vector's chain form: RFC 6962 root over 256-byte leaves, the digest in its CID, the number of leaves."""
+    leaves = -(-len(data) // merkle.LEAF_SIZE)
+    return model.Vector(model.digest(merkle.vector_root(data)), model.digest(cid_digest), leaves)
+
+
+def vector_size(plan: Plan, state: Any, *, width: int) -> int:
+    """Bytes of the coming round's vector."""
+    blocks = plan.steps.layout(plan.params, state).blocks
+    return sum(block.length for block in blocks) * ring(width).itemsize

@@ -1,0 +1,360 @@
+"""One member's part in one training: takes each step of the secure sum when the chain says that it is due.
+
+Every rule is elsewhere: the contract fixes roster, keys, survivors and deadlines, `federation` makes the pure steps,
+`sums` translates. What is decided is on disk, sealed, before its message leaves, so a member killed anywhere takes the
+same step again: the same keys, the identical contribution, the same answer.
+
+    trainer = Trainer(node, training_id)
+    while not trainer.finished(): trainer.step() or wait()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from federation import records
+from federation.algorithms import advance, vector
+from federation.errors import FederationError
+from federation.errors import Untrusted as UntrustedStep
+from federation.securesum import MemberState, ShareKey, accept, close, contribute, deal, draw, reveal
+from federation.securesum.keys import publish
+from federation.securesum.round import Address as Member
+from federation.tables import Table
+from federation.vectors import from_bytes, to_bytes
+from node import ledger as rules
+from node import model, models, sums, tables
+from node.db import operations
+from node.documents import PublicKey
+from node.errors import Conflict, HanseError, Refused, Retry, Untrusted
+from node.ledger import training_of
+from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId, Vector
+from node.sealed import open_own
+from node.store import Cid
+from node.sums import Place, Plan
+from node.wiring import Node
+
+TURN_SECONDS = 5
+"""How long a member waits for the one before it, before it takes over what any member may post."""
+MIB = 1 << 20
+
+
+class Trainer:
+    """This member's part in one training. Keeps what is costly to read: the plan, the table, the sums so far."""
+
+    def __init__(self, node: Node, number: TrainingId) -> None:
+        self.node, self.id = node, number
+        self.place = place_of(node)
+        self.plan = plan_of(node, self.training)
+        self._table: Table | None = None
+        self._state, self._known = self.plan.steps.start(self.plan.params), 0
+
+    @property
+    def training(self) -> rules.Training:
+        return training_of(self.node.ledger, self.id)
+
+    def phase(self) -> str:
+        """In words, with the round."""
+        return f"{self.training.phase.name.lower()} {self.training.round}"
+
+    def finished(self) -> bool:
+        """Nothing is left to do for us: void, or final and attested."""
+        training = self.training
+        return training.phase == Phase.VOID or (training.phase == Phase.FINAL and self.node.me in training.attested)
+
+    def step(self) -> bool:
+        """Do what is due now; whether anything was. Raises Untrusted where another member's bytes do not hold."""
+        training = self.training
+        position = training.position(self.node.me)
+        if position is None:
+            return False
+        steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
+            Phase.KEYING: self._key,
+            Phase.CONTRIBUTING: self._contribute,
+            Phase.REVEALING: self._reveal,
+            Phase.AGGREGATING: self._aggregate,
+            Phase.CHALLENGING: self._finalize,
+            Phase.FINAL: self._attest,
+        }
+        take = steps.get(training.phase)
+        try:
+            return take(training, position) if take else False
+        except FederationError as exc:
+            raise translated(exc) from exc
+
+    def state(self) -> Any:
+        """The algorithm's state after all posted sums, each recomputed from its contributions before it counts."""
+        training = self.training
+        for round_ in training.rounds[self._known : training.round]:
+            total = self._recomputed(training, round_)
+            _require_same(total, round_)
+            self._state, self._known = self._after(training, total), round_.number + 1
+        return self._state
+
+    def _after(self, training: rules.Training, total: bytes) -> Any:
+        return advance(self.plan.steps, self.plan.params, self._state, from_bytes(training.terms.ring, total))
+
+    # --- the steps ---
+
+    def _key(self, training: rules.Training, position: int) -> bool:
+        if position in _round(training, 0).keys:
+            return False
+        self._send("postKeys", 0, self._fresh_keys(training, 0))
+        return True
+
+    def _contribute(self, training: rules.Training, position: int) -> bool:
+        number = training.round
+        round_ = _round(training, number)
+        if position in round_.vectors or position not in round_.keys:
+            return False
+        secrets, shares = self._secrets(number)
+        secrets = self._accepted(training, round_, secrets)
+        algorithm_state = self.state()
+        lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self._own_table(training))
+        secrets, masked = contribute(secrets, sums.keys_by_member(training, round_), lanes)
+        # The decision is on disk before a byte of the masked vector leaves: a resumed member makes the identical one.
+        self._keep(number, secrets, shares)
+        posted = self._put_vector(to_bytes(masked))
+        following = self._fresh_keys(training, number + 1) if number + 1 < training.terms.rounds else NO_KEYS
+        self._send("contribute", number, posted, following)
+        return True
+
+    def _reveal(self, training: rules.Training, position: int) -> bool:
+        number = training.round
+        round_ = _round(training, number)
+        if position not in round_.vectors or position in round_.seeds:
+            return False
+        secrets, shares = self._secrets(number)
+        secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
+        # On disk before the seed is out: this member never answers for another survivor set.
+        self._keep(number, secrets, shares)
+        self._send("reveal", number, model.digest(answer.seed))
+        return True
+
+    def _aggregate(self, training: rules.Training, position: int) -> bool:
+        if not self._my_turn(training, position):
+            return False
+        round_ = _round(training, training.round)
+        self.state()
+        total = self._recomputed(training, round_)
+        posted = self._put_vector(total)
+        last = self.plan.steps.done(self.plan.params, self._after(training, total))
+        return self._send_unless_done("aggregate", round_.number, posted, last)
+
+    def _finalize(self, training: rules.Training, position: int) -> bool:
+        if self.node.clock() <= training.deadline or not self._my_turn(training, position, since=training.deadline):
+            return False
+        return self._send_unless_done("finalize", self._put_model())
+
+    def _attest(self, training: rules.Training, position: int) -> bool:
+        if self.node.me in training.attested:
+            return False
+        mine = self._put_model()
+        self._send("attest", mine)
+        self._forget(training)
+        if mine != training.model:
+            raise Untrusted(
+                "the posted model is not what the sums say", clause="model", seen=training.model, needed=mine
+            )
+        return True
+
+    # --- secrets, kept sealed ---
+
+    def _fresh_keys(self, training: rules.Training, number: int) -> Keys:
+        """Keys for a round: those already drawn, or new ones, dealt to all holders and kept before they are posted."""
+        kept = self._kept(number)
+        if kept is None:
+            context = sums.context_of(self.place, self.id, number)
+            secrets, _ = draw(context, sums.member_of(self.node.me), os.urandom)
+            secrets, bundle = deal(secrets, sums.roster_of(training), self._share_keys(training), os.urandom)
+            shares = self.node.put_bytes(bundle.encode())
+            self._keep(number, secrets, shares)
+            kept = (secrets, shares)
+        return sums.posted(publish(kept[0].scalar, kept[0].seed), kept[1])
+
+    def _share_keys(self, training: rules.Training) -> dict[Member, bytes]:
+        found = {}
+        for seat in training.seats:
+            document = self.node.get_document(PublicKey, seat.hpke, member=seat.member)
+            if document.member != seat.member:
+                raise Untrusted("another member's share key", clause="hpke", seen=document.member, needed=seat.member)
+            found[sums.member_of(seat.member)] = bytes.fromhex(document.key)
+        return found
+
+    def _accepted(self, training: rules.Training, round_: rules.Round, secrets: MemberState) -> MemberState:
+        """The shares that the others dealt us; a dealer whose bundle does not hold is gone on without."""
+        mine = share_key(self.node, self.id)
+        held = {one.dealer for one in secrets.held}
+        for position, keys in round_.keys.items():
+            dealer = training.seats[position].member
+            if dealer == self.node.me or sums.member_of(dealer) in held:
+                continue
+            try:
+                raw = self.node.get_bytes(keys.shares, member=dealer)
+                secrets = accept(secrets, sums.member_of(dealer), raw, mine)
+            except (Untrusted, FederationError) as exc:
+                self._note(f"the shares dealt by {dealer} do not hold: {exc}")
+            except Retry:
+                if self.node.clock() < training.deadline - training.terms.phase_seconds // 2:
+                    raise
+                self._note(f"the shares dealt by {dealer} are served by nobody")
+        return secrets
+
+    def _secrets(self, number: int) -> tuple[MemberState, Digest]:
+        kept = self._kept(number)
+        if kept is None:
+            raise Conflict("this node did not draw the keys posted in its name", clause="keys", seen=f"round {number}",
+                           hint="another node uses the same account, or the database was lost")  # fmt: skip
+        return kept
+
+    def _kept(self, number: int) -> tuple[MemberState, Digest] | None:
+        with self.node.db.reading() as tx:
+            sealed = operations.load_training(tx, self.id, number)
+        if sealed is None:
+            return None
+        document = json.loads(self.node.keys.unseal(self._name(number), sealed))
+        return records.load(MemberState, document["state"].encode()), Digest(document["shares"])
+
+    def _keep(self, number: int, secrets: MemberState, shares: Digest) -> None:
+        text = json.dumps({"shares": shares, "state": records.dump(secrets).decode()})
+        sealed = self.node.keys.seal(self._name(number), text.encode())
+        with self.node.db.writing() as tx:
+            operations.save_training(tx, self.id, number, sealed, at=self.node.clock())
+
+    def _name(self, number: int) -> str:
+        return f"round.{self.id}.{number}"
+
+    def _forget(self, training: rules.Training) -> None:
+        """Secrets of a finished training are wiped; the decisions stay."""
+        for number in range(training.round + 1):
+            kept = self._kept(number)
+            if kept is not None:
+                self._keep(number, close(kept[0]), kept[1])
+        self.node.keys.wipe_secret(share_key_name(self.id))
+
+    # --- vectors ---
+
+    def _put_vector(self, data: bytes) -> Vector:
+        with self.node.store.importing():
+            stored = self.node.store.put_file([data])
+            self.node.store.pin(stored.cid, f"training {self.id}")
+        return sums.vector_of(data, stored.cid.digest)
+
+    def _put_model(self) -> Digest:
+        return self.node.put_bytes(models.encode_model(self.plan, self.state(), self.id))
+
+    def _blob(self, posted: Vector, owner: Address, size: int) -> bytes:
+        """A posted vector, from the store or from gateways; Untrusted where it is not what was posted."""
+        cid = _cid_of(posted, size)
+        if not self.node.store.has(cid):
+            self.node.fetch(cid, member=owner, limit=size)
+        with self.node.store.open(cid) as file:
+            data = file.read(size + 1)
+        if len(data) != size or sums.vector_of(data, cid.digest) != posted:
+            raise Untrusted("a vector is not what its member posted", clause="root", seen=len(data), needed=posted.root)
+        return data
+
+    def _recomputed(self, training: rules.Training, round_: rules.Round) -> bytes:
+        """The sum of the first round not yet known, from its contributions and the revealed seeds."""
+        size = sums.vector_size(self.plan, self._state, width=training.terms.ring)
+        members = [seat.member for seat in training.seats]
+        blobs = {members[at]: self._blob(posted, members[at], size) for at, posted in round_.vectors.items()}
+        return to_bytes(sums.total_of(self.place, training, round_, blobs))
+
+    def _own_table(self, training: rules.Training) -> Table:
+        if self._table is None:
+            seat = next(s for s in training.seats if s.member == self.node.me)
+            self._table = table_of(self.node, self.plan, seat.dataset, seat.version)
+        return self._table
+
+    # --- sending ---
+
+    def _my_turn(self, training: rules.Training, position: int, *, since: int | None = None) -> bool:
+        """What any member may post falls to one after the other: first to the round's own, then to the next in line."""
+        start = since if since is not None else training.deadline - training.terms.phase_seconds
+        place_in_line = (position - training.round) % len(training.seats)
+        return self.node.clock() >= start + place_in_line * TURN_SECONDS
+
+    def _send(self, function: str, *args: Any) -> None:
+        number = next((str(arg) for arg in args if isinstance(arg, int)), "")
+        key = f"{function}:{self.id}:{number}"
+        self.node.send(key, "Trainings", function, self.id, *args, purpose=f"{function} in a training")
+
+    def _send_unless_done(self, function: str, *args: Any) -> bool:
+        """Post what another member may have posted a moment ago: then there is nothing to do."""
+        try:
+            self._send(function, *args)
+        except Refused as no:
+            if no.clause not in ("WrongPhase", "WrongRound"):
+                raise
+            self.node.follow()
+        return True
+
+    def _note(self, text: str) -> None:
+        with self.node.db.writing() as tx:
+            operations.begin(tx, "training", f"training:{self.id}", {}, at=self.node.clock())
+            operations.failed(tx, f"training:{self.id}", text, at=self.node.clock())
+
+
+def place_of(node: Node) -> Place:
+    return Place(node.chain.chain_id, node.directory.address("Trainings"))
+
+
+def plan_of(node: Node, training: rules.Training) -> Plan:
+    """The public plan of a training."""
+    return Plan.decode(node.get_bytes(training.terms.plan, member=training.opener))
+
+
+def table_of(node: Node, plan: Plan, dataset: DatasetId, version: int) -> Table:
+    """Our records as the plan wants them. Raises Refused naming the column and the value that does not fit."""
+    with open_own(node, dataset, version) as file:
+        columns = tables.columns(file)
+    try:
+        return plan.steps.prepare(plan.params, columns)
+    except KeyError as exc:
+        raise Refused("the plan asks for a column that this version lacks", clause="column", seen=", ".join(columns),
+                      needed=str(exc).strip("'")) from exc  # fmt: skip
+    except FederationError as exc:
+        raise translated(exc) from exc
+
+
+def translated(exc: FederationError) -> HanseError:
+    """A refusal of the library in the node's words."""
+    if isinstance(exc, UntrustedStep):
+        culprit = f"0x{exc.culprit.hex()}" if exc.culprit else None
+        return Untrusted(exc.message, clause=exc.clause, seen=culprit)
+    return Refused(exc.message, clause=exc.clause, seen=getattr(exc, "seen", None), needed=getattr(exc, "needed", None))
+
+
+def share_key(node: Node, number: TrainingId) -> ShareKey:
+    """Our key pair for the share bundles of one training: drawn once, kept before its public half is posted."""
+    name = share_key_name(number)
+    if name not in node.keys.names():
+        node.keys.put_secret(name, ShareKey.draw(os.urandom).secret)
+    return ShareKey(node.keys.get_secret(name))
+
+
+def share_key_name(number: TrainingId) -> str:
+    return f"share-key.{number}"
+
+
+def _require_same(total: bytes, round_: rules.Round) -> None:
+    posted = round_.total
+    assert posted is not None
+    ours = sums.vector_of(total, model.raw(posted.blob))
+    if ours != posted:
+        raise Untrusted(
+            "the posted sum is not the sum of the contributions", clause="sum", seen=posted.root, needed=ours.root
+        )
+
+
+def _round(training: rules.Training, number: int) -> rules.Round:
+    return next((r for r in training.rounds if r.number == number), rules.Round(number))
+
+
+def _cid_of(posted: Vector, size: int) -> Cid:
+    """A vector's CID: one raw block, or a tree of them."""
+    digest = model.raw(posted.blob)
+    return Cid.raw(digest) if size <= MIB else Cid.dag_pb(digest)

@@ -1,0 +1,196 @@
+"""Training: open one with a public plan, join it with a dataset, take part until it is final, read what it came to.
+
+The steps of the secure sum are `trainer`'s; what they compute is `federation`'s.
+
+    opened = open_training(node, plan, seats=4)
+    join(node, opened.id, dataset)
+    run(node, opened.id, deadline_seconds=600)
+    result(node, opened.id)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation.algorithms.evaluation import Evaluation
+from node import ledger as rules
+from node import model, models
+from node.chain import typed
+from node.db import operations
+from node.documents import PublicKey
+from node.errors import Conflict, NotFinal, Refused
+from node.ledger import require_active, training_of
+from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
+from node.sums import Plan
+from node.trainer import Trainer, place_of, plan_of, share_key, table_of
+from node.wiring import Node
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTraining:
+    id: TrainingId
+    plan: Digest
+    tx: TxHash
+    gas: int
+    already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedTraining:
+    id: TrainingId
+    dataset: DatasetId
+    version: int
+    tx: TxHash
+    gas: int
+    already: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training came to. `evaluation` on held-out records where the plan holds some out; `attested` by whom."""
+
+    id: TrainingId
+    title: str
+    algorithm: str
+    phase: str
+    rounds: int
+    records: int
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+    evaluation: Evaluation | None
+    model: Digest
+    attested: tuple[Address, ...]
+
+
+def open_training(
+    node: Node,
+    plan: Plan,
+    *,
+    seats: int,
+    minimum: int = 3,
+    threshold: int | None = None,
+    join_seconds: int = 86_400,
+    phase_seconds: int = 3_600,
+    challenge_seconds: int = 3_600,
+    epsilon: int = 0,
+    key: str | None = None,
+) -> OpenedTraining:
+    """Publish the plan and open a training for `seats` members. Idempotent under `key`, the plan's digest by default.
+
+    Raises Refused for a stranger, and in the contract's words for terms it does not take.
+    """
+    require_active(node.ledger, node.me)
+    digest = node.put_bytes(plan.encode())
+    key = f"open:{key or digest}"
+    with node.db.writing() as tx:
+        task = operations.begin(tx, "open", key, {"salt": model.digest(os.urandom(32))}, at=node.clock())
+    place = place_of(node)
+    number = TrainingId(typed.born_id(place.chain_id, place.trainings, node.me, Digest(task.state["salt"])))
+    if task.done:
+        return OpenedTraining(number, digest, TxHash(task.state["tx"]), int(task.state["gas"]), already=True)
+    terms = TrainingTerms(
+        plan=digest, ring=_model_width(plan), seats=seats, minimum=minimum, threshold=threshold or seats * 2 // 3 + 1,
+        rounds=plan.params.rounds, join_seconds=join_seconds, phase_seconds=phase_seconds,
+        challenge_seconds=challenge_seconds, epsilon=epsilon,
+    )  # fmt: skip
+    sent = node.send(key, "Trainings", "open", task.state["salt"], terms, purpose=f"open {plan.title}")
+    node.finish(key, {"tx": sent.tx, "gas": sent.gas})
+    return OpenedTraining(number, digest, sent.tx, sent.gas, already=False)
+
+
+def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
+    """Join with the current version of one of our datasets, checked against the plan before anything is sent.
+
+    Raises Refused naming the clause: not ours, not for training, a value the plan does not allow, budget, seats.
+    """
+    training = training_of(node.ledger, number)
+    found = rules.dataset_of(node.ledger, dataset)
+    key, version = f"join:{number}", found.current.number
+    seat = next((s for s in training.seats if s.member == node.me), None)
+    if seat is None:
+        _require_joinable(node, training, found)
+        plan = plan_of(node, training)
+        table_of(node, plan, dataset, version)
+        digest = node.put_document(PublicKey(node.me, share_key(node, number).public.hex()))
+        with node.db.writing() as tx:
+            operations.begin(tx, "join", key, {"dataset": dataset, "version": version}, at=node.clock())
+        sent = node.send(key, "Trainings", "join", number, dataset, version, digest, purpose="join a training")
+        node.finish(key, {"tx": sent.tx, "gas": sent.gas})
+        return JoinedTraining(number, dataset, version, sent.tx, sent.gas, already=False)
+    if seat.dataset != dataset:
+        raise Conflict("joined with another dataset already", clause="dataset", seen=dataset, needed=seat.dataset)
+    with node.db.reading() as tx:
+        task = operations.find(tx, key)
+    state: Mapping[str, Any] = task.state if task else {}
+    return JoinedTraining(
+        number, dataset, seat.version, TxHash(state.get("tx", "")), int(state.get("gas", 0)), already=True
+    )
+
+
+def run(
+    node: Node, number: TrainingId, *, deadline_seconds: float, progress: Callable[[str], None] | None = None
+) -> Result:
+    """Take our part in a training until it is final. Raises NotFinal after the deadline; run again to go on."""
+    trainer, until = Trainer(node, number), time.monotonic() + deadline_seconds
+    while not trainer.finished():
+        if time.monotonic() > until:
+            raise NotFinal("the training is still running", clause="deadline", seen=trainer.phase(), needed="final")
+        if trainer.step():
+            (progress or _silent)(trainer.phase())
+        else:
+            time.sleep(node.settings.poll)
+            node.follow()
+    return result(node, number)
+
+
+def result(node: Node, number: TrainingId) -> Result:
+    """What the sums say, derived here from the plan and the posted sums. NotFinal before the last round."""
+    training = training_of(node.ledger, number)
+    if training.phase == Phase.VOID:
+        raise Refused("the training is void", clause="phase", seen=training.void.name.lower(), needed="final")
+    if training.phase not in (Phase.CHALLENGING, Phase.FINAL):
+        raise NotFinal(
+            "the training is still running", clause="phase", seen=training.phase.name.lower(), needed="final"
+        )
+    trainer = Trainer(node, number)
+    plan, state = trainer.plan, trainer.state()
+    trained = models.model_of(plan, state, number)
+    return Result(
+        id=number, title=plan.title, algorithm=plan.algorithm, phase=training.phase.name.lower(),
+        rounds=training.round, records=models.records_of(state), columns=trained.columns,
+        weights=tuple(trained.weights.tolist()), evaluation=models.evaluation_of(state), model=training.model,
+        attested=tuple(sorted(training.attested)),
+    )  # fmt: skip
+
+
+def joined(node: Node) -> list[TrainingId]:
+    """Trainings in which we have a seat and something may still be due."""
+    return [
+        t.id for t in node.ledger.trainings.values()
+        if t.position(node.me) is not None and t.phase != Phase.VOID
+        and not (t.phase == Phase.FINAL and node.me in t.attested)
+    ]  # fmt: skip
+
+
+def _require_joinable(node: Node, training: rules.Training, found: rules.Dataset) -> None:
+    if found.owner != node.me:
+        raise Refused("a training is joined with one's own dataset", clause="owner", seen=node.me, needed=found.owner)
+    if not found.current.content.uses & Use.TRAIN:
+        raise Refused("the version may not be trained on", clause="use", seen="read", needed="train",
+                      hint="publish a version whose offer allows training")  # fmt: skip
+    if training.phase != Phase.JOINING:
+        raise Refused("the training takes no more members", clause="phase", seen=training.phase.name.lower(),
+                      needed="joining")  # fmt: skip
+
+
+def _model_width(plan: Plan) -> int:
+    first = plan.steps.layout(plan.params, plan.steps.start(plan.params))
+    return first.width
+
+
+def _silent(text: str) -> None:
+    """Progress that nobody watches."""

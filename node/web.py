@@ -1,0 +1,112 @@
+"""HTTP to addresses that others name: resolved once, refused unless public, connected to as resolved.
+
+A member's endpoint comes from its card, so it may point anywhere: at this machine, at the network behind it, or at a
+name that changes its mind. No redirects, no proxies, capped answers, a deadline for the whole exchange.
+
+    answer = get("https://alice.example/peer/manifests/0x...", headers={}, limit=1 << 20, seconds=10)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.errors import Misuse, Refused, Retry, Untrusted
+
+if TYPE_CHECKING:
+    import httpx2
+
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A base URL as given, and the same with its resolved address and what TLS and HTTP must be told about it."""
+
+    url: str
+    base: str
+    headers: Mapping[str, str]
+    server_name: str
+
+    @classmethod
+    def at(cls, url: str, *, allow_loopback: bool) -> Site:
+        """Resolve once. Raises Misuse (no base URL), Refused (not a public address), Retry (no address)."""
+        import httpx2
+
+        try:
+            parsed = httpx2.URL(url)
+            host = parsed.raw_host.decode("ascii")
+        except (httpx2.InvalidURL, UnicodeError) as exc:
+            raise Misuse("this is not a member's URL", clause="endpoint", seen=url[:200]) from exc
+        if parsed.scheme not in ("http", "https") or not host or parsed.userinfo or parsed.query or parsed.fragment:
+            raise Misuse("this is not a member's URL", clause="endpoint", seen=url[:200], needed="https://host[:port]")
+        base = str(parsed.copy_with(host=str(resolve(host, allow_loopback=allow_loopback)))).rstrip("/")
+        return cls(url, base, {"Host": parsed.netloc.decode("ascii")}, host)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+def get(site: Site, path: str, *, headers: Mapping[str, str], limit: int, seconds: float) -> Answer:
+    """One answer, at most `limit` bytes within `seconds`. Raises Retry (no answer) or Untrusted (too long)."""
+    import httpx2
+
+    deadline = time.monotonic() + seconds
+    try:
+        with (
+            httpx2.Client(trust_env=False, follow_redirects=False, timeout=seconds) as client,
+            client.stream(
+                "GET",
+                site.base + path,
+                headers={**site.headers, **headers, "Accept-Encoding": "identity"},
+                extensions={"sni_hostname": site.server_name},
+            ) as answer,
+        ):
+            return Answer(answer.status_code, read(answer, limit, deadline))
+    except httpx2.HTTPError as exc:
+        raise Retry(f"{type(exc).__name__} {exc}".strip(), clause="endpoint", seen=site.url) from exc
+
+
+def read(answer: httpx2.Response, limit: int, deadline: float) -> bytes:
+    """The whole body. Raises Untrusted above `limit` bytes, Retry past `deadline` (monotonic seconds)."""
+    data = bytearray()
+    for part in answer.iter_raw():
+        data += part
+        if len(data) > limit:
+            raise Untrusted(f"sends more than {limit} bytes", clause="size")
+        if time.monotonic() > deadline:
+            raise Retry("is too slow", clause="deadline")
+    return bytes(data)
+
+
+def resolve(host: str, *, allow_loopback: bool) -> IpAddress:
+    """The first address of a host, all of whose addresses must be allowed."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    except (OSError, UnicodeError, ValueError) as exc:
+        raise Retry(f"{host} has no address", clause="endpoint") from exc
+    for address in addresses:
+        if not (is_public(address) or (allow_loopback and address.is_loopback)):
+            raise Refused("a member's endpoint must have a public address", clause="address", seen=f"{host}={address}")
+    return addresses[0]
+
+
+def is_public(address: IpAddress) -> bool:
+    """Global unicast, looking through the IPv6 forms that carry an IPv4 address (RFC 4291, 3056, 4380, 6052, 8215)."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64[1] or address.sixtofour or address.teredo or address.is_site_local:
+            return False
+        if address in _NAT64[0]:
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        elif address.ipv4_mapped:
+            address = address.ipv4_mapped
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

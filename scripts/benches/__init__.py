@@ -1,0 +1,1 @@
+"""Benchmarks; each module's `run()` returns one result document."""

@@ -1,0 +1,128 @@
+"""Gas of whole transactions (member checks and running hash included) against ceilings and peers, on one Anvil.
+
+from benches import gas
+gas.run()    # {"bench": "gas", "runs": 1, "results": [{"name": "publish", "value": 84_000, ...}, ...]}
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "contracts"), str(ROOT / "scripts")]
+
+from local_chain import (  # noqa: E402
+    MEMBER,
+    Alliance,
+    anvil,
+    consents,
+    digest,
+    domain,
+    found,
+    person,
+    sign,
+    terms,
+    version,
+)
+from training_steps import keyed  # noqa: E402
+
+from benches.gas_peers import measure as measure_peers  # noqa: E402
+
+CEILINGS = {
+    "publish": 85_000,
+    "new_version": 60_000,
+    "anchor_1000": 60_000,
+    "request": 60_000,
+    "grant": 100_000,
+    "revoke": 42_000,
+    "contribute": 60_000,
+    "aggregate": 60_000,
+    "finalize": 40_000,
+    "admit_11": 170_000,
+}
+PEERS = {"publish": ("EAS attest", "Ocean publish"), "grant": ("Ocean order",)}
+
+
+def run() -> dict[str, Any]:
+    """Measure once: gas does not vary from run to run."""
+    with anvil() as w3:
+        peers = measure_peers(w3)
+        ours = measure(w3)
+    return {"bench": "gas", "runs": 1, "results": [_result(name, value, peers) for name, value in ours.items()]}
+
+
+def measure(w3: Any) -> dict[str, int]:
+    """Gas by operation, in an alliance of ten where everything but what the operation makes exists already."""
+    alliance = found(w3, [(person(i).address, MEMBER, digest(f"card {i}")) for i in range(10)])
+    return _datasets(alliance) | _grants(alliance) | _trainings(alliance) | _members(alliance)
+
+
+def _datasets(alliance: Alliance) -> dict[str, int]:
+    calls, alice = alliance.datasets.functions, person(0)
+    alliance.send(calls.publish(digest("the first"), version()), by=alice)
+    published = alliance.send(calls.publish(digest("the second"), version()), by=alice)
+    dataset = calls.idOf(alice.address, digest("the second")).call()
+    renewed = version(commitment=digest("manifest 2"), envelope=digest("envelope 2"))
+    return {
+        "publish": published["gasUsed"],
+        "new_version": alliance.send(calls.publishVersion(dataset, 2, renewed), by=alice)["gasUsed"],
+        "anchor_1000": alliance.send(calls.anchor(digest("root"), 1000, digest("list")), by=alice)["gasUsed"],
+    }
+
+
+def _grants(alliance: Alliance) -> dict[str, int]:
+    calls, alice, bob = alliance.grants.functions, person(0), person(1)
+    dataset = alliance.datasets.functions.idOf(alice.address, digest("the first")).call()
+    where = domain(alliance.grants, "Hanse Grants")
+    spent = {}
+    for _ in range(2):  # the first one's figures are overwritten: it makes the running hash's slot
+        agreed = terms(alliance, dataset, alice, bob)
+        signatures = [sign(who, "Terms", agreed, where)[0] for who in (alice, bob)]
+        id_ = sign(alice, "Terms", agreed, where)[1]
+        asked = calls.request(id_, dataset, 1, digest("request"))
+        spent["request"] = alliance.send(asked, by=bob)["gasUsed"]
+        given = calls.grant(agreed, *signatures, digest("wrap"))
+        spent["grant"] = alliance.send(given, by=alice)["gasUsed"]
+        spent["revoke"] = alliance.send(calls.revoke(id_, dataset, bob.address), by=alice)["gasUsed"]
+    return spent
+
+
+def _trainings(alliance: Alliance) -> dict[str, int]:
+    people = [person(i) for i in range(10)]
+    run_ = keyed(alliance, people, rounds=3)
+    first = run_.contribute(people[0])["gasUsed"]
+    second = run_.contribute(people[1])["gasUsed"]
+    for who in people[2:]:
+        run_.contribute(who)
+    run_.reveal_all()
+    aggregated = run_.aggregate()["gasUsed"]
+    run_.contribute_all(1)
+    run_.reveal_all(1)
+    run_.aggregate(1, last=True)
+    alliance.sleep(run_.state()["deadline"] - alliance.now() + 1)
+    final = alliance.send(run_.call.finalize(run_.id, digest("model")), by=people[0])
+    return {"contribute_first": first, "contribute": second, "aggregate": aggregated, "finalize": final["gasUsed"]}
+
+
+def _members(alliance: Alliance) -> dict[str, int]:
+    newcomer = person(10)
+    message = {"account": newcomer.address, "roles": MEMBER, "card": digest("card 10")}
+    agreed = consents(alliance, [person(i) for i in range(7)], "Admit", message)
+    call = alliance.members.functions.admit(newcomer.address, MEMBER, digest("card 10"), agreed)
+    return {"admit_11": alliance.send(call, by=person(0))["gasUsed"]}
+
+
+def _result(name: str, value: int, peers: dict[str, int]) -> dict[str, Any]:
+    against = {peer: peers[peer] for peer in PEERS.get(name, ("EAS attest",))}
+    goal = CEILINGS.get(name)
+    return {
+        "name": name,
+        "value": value,
+        "unit": "gas",
+        "against": against,
+        "ratio": round(value / min(against.values()), 3),
+        "goal": goal,
+        "holds": goal is None or value <= goal,
+    }
