@@ -9,7 +9,7 @@ Not an indexer and no outbox: it remembers nothing but the directory. Every call
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from node.chain import abi, decode, directories, encode, failures, logs
 from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
-from node.errors import HanseError, NotFound, Refused, Retry
+from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash, raw
 from node.recursion import kept_recursion_limit
 from node.signature import keccak
@@ -191,7 +191,7 @@ class Chain:
         """
         call: Any = {"from": sender, "data": data} | ({"to": to} if to else {})
         with self._foreign():
-            gas = int(self._eth.estimate_gas(call)) * 6 // 5 + _ROOM
+            gas = int(self._eth.estimate_gas(call, "pending")) * 6 // 5 + _ROOM
         cost = gas * self.fees().most
         if cost and (balance := self.balance(sender)) < cost:
             hint = f"send {cost - balance} wei to {sender}"
@@ -216,8 +216,17 @@ class Chain:
 
     def transaction(self, tx: TxHash) -> Transaction:
         """NotFound where the endpoint does not know it."""
-        with self._foreign():
-            return _transaction(tx, self._eth.get_transaction(tx))
+        found = self._rpc.ask("eth_getTransactionByHash", tx)
+        if found is None:
+            raise NotFound("the chain has no such transaction", clause="transaction", seen=tx)
+        return _transaction(tx, found)
+
+    def transactions(self, wanted: Sequence[TxHash]) -> Iterator[Transaction]:
+        """Those of many transactions that the endpoint knows, a hundred in a request."""
+        answers = self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted])
+        for tx, found in zip(wanted, answers, strict=True):
+            if found is not None:
+                yield _transaction(tx, found)
 
     def receipt(self, tx: TxHash) -> Receipt | None:
         """What became of a transaction; None while it waits or is unknown."""
@@ -266,6 +275,20 @@ class Chain:
         return Refused("the transaction was reverted", clause="revert", hint="the chain no longer says why")
 
 
+def _transaction(tx: TxHash, found: Any) -> Transaction:
+    """From plain JSON. Untrusted where it is another transaction, or none."""
+    try:
+        if found["hash"] != tx:
+            raise Untrusted("another transaction than was asked for", clause="hash", seen=found["hash"], needed=tx)
+        to, at = found["to"], found["blockHash"]
+        where = (int(found["blockNumber"], 16), BlockHash(at)) if at else (None, None)
+        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
+        nonce, gas = int(found["nonce"], 16), int(found["gas"], 16)
+        return Transaction(tx, *parties, nonce, gas, bytes.fromhex(found["input"][2:]), *where)
+    except (KeyError, TypeError, ValueError, Misuse) as exc:
+        raise Untrusted("the endpoint answers with no transaction", clause="transaction", seen=tx) from exc
+
+
 def _unsent(exc: HanseError) -> HanseError:
     if not isinstance(exc, RpcError):
         return exc
@@ -279,13 +302,6 @@ def _unsent(exc: HanseError) -> HanseError:
 def _block(found: Mapping[str, Any]) -> Block:
     hash_, parent = (BlockHash("0x" + bytes(found[k]).hex()) for k in ("hash", "parentHash"))
     return Block(found["number"], hash_, parent, Time(found["timestamp"]))
-
-
-def _transaction(tx: TxHash, found: Mapping[str, Any]) -> Transaction:
-    to, at = found.get("to"), found.get("blockHash")
-    where = (found["blockNumber"], BlockHash("0x" + bytes(at).hex())) if at else (None, None)
-    parties = abi.checksummed(found["from"]), abi.checksummed(to) if to else None
-    return Transaction(tx, *parties, found["nonce"], found["gas"], bytes(found["input"]), *where)
 
 
 def _receipt(tx: TxHash, found: Mapping[str, Any]) -> Receipt:

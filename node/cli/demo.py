@@ -66,7 +66,9 @@ class _Chapters:
     def end(self) -> None:
         if self._chapter:
             took = time.monotonic() - self._began
-            self._status.console.print(f"[green]✓[/green] {took:5.1f} s  {self._chapter}\n           [dim]{self._note}[/dim]")
+            self._status.console.print(
+                f"[green]✓[/green] {took:5.1f} s  {self._chapter}\n           [dim]{self._note}[/dim]"
+            )
 
 
 @contextmanager
