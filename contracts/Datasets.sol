@@ -75,8 +75,9 @@ contract Datasets is IDatasets, RunningHash {
         return _found(id);
     }
 
-    function ownerOf(DatasetId id) external view returns (address) {
-        return _found(id).owner;
+    function ownerOf(DatasetId id) external view returns (address owner) {
+        owner = _datasets[id].owner;
+        if (owner == address(0)) revert UnknownDataset(id);
     }
 
     function _write(DatasetId id, uint32 version, Version calldata content) private {

@@ -16,6 +16,8 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         bytes25 parties;
     }
 
+    uint8 private constant MEMBER = 1;
+
     bytes32 private constant TERMS = keccak256(
         "Terms(bytes32 dataset,uint32 version,address owner,address consumer,bytes32 policy,bytes32 document,"
         "bytes32 recipient,uint8 uses,uint32 purposes,uint32 count,uint48 from,uint48 until,uint48 deadline,"
@@ -48,16 +50,14 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         _requireSigned(terms.owner, id, ownerSignature);
         _requireSigned(terms.consumer, id, consumerSignature);
         bytes25 parties = _parties(terms.dataset, terms.consumer);
-        _replace(terms.replaces, parties);
+        if (GrantId.unwrap(terms.replaces) != 0) _end(terms.replaces, State.Replaced, parties);
         _decisions[id] = Decision(State.Granted, uint48(block.timestamp), parties);
         _log(3, abi.encode(Granted.selector, id, terms.dataset, terms.consumer, terms, wrap, SEQ));
     }
 
     function revoke(GrantId id, DatasetId dataset, address consumer) external {
-        Decision storage decision = _granted(id);
-        if (decision.parties != _parties(dataset, consumer)) revert OtherParties(id);
         if (msg.sender != consumer && msg.sender != datasets.ownerOf(dataset)) revert NotParty(msg.sender);
-        (decision.state, decision.since) = (State.Revoked, uint48(block.timestamp));
+        _end(id, State.Revoked, _parties(dataset, consumer));
         _log(3, abi.encode(Revoked.selector, id, dataset, msg.sender, SEQ));
     }
 
@@ -66,24 +66,26 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         if (members.member(msg.sender).state == IMembers.State.Unknown) revert IMembers.NotMember(msg.sender);
         GrantId id = idOf(terms);
         _requireUndecided(id);
-        _decisions[id] =
-            Decision(State.Withdrawn, uint48(block.timestamp), _parties(terms.dataset, terms.consumer));
+        bytes25 parties = _parties(terms.dataset, terms.consumer);
+        _decisions[id] = Decision(State.Withdrawn, uint48(block.timestamp), parties);
         _log(2, abi.encode(Withdrawn.selector, id, msg.sender, SEQ));
     }
 
     function receive_(bytes32 root, uint32 size, bytes32 list) external {
-        members.requireActive(msg.sender);
+        _requireMember(msg.sender);
         _log(2, abi.encode(Received.selector, msg.sender, root, size, list, SEQ));
     }
 
     function requireAllowed(Terms calldata terms, address who, uint8 uses, uint32 purposes, uint48 at) external view {
-        _granted(idOf(terms));
+        GrantId id = idOf(terms);
+        State found = _decisions[id].state;
+        if (found != State.Granted) revert NotGranted(id, found);
         if (who != terms.consumer) revert NotParty(who);
-        if (members.member(who).state != IMembers.State.Active) revert IMembers.NotMember(who);
         if (uses & ~terms.uses != 0) revert UseNotOffered(uses, terms.uses);
         if (purposes & ~terms.purposes != 0) revert PurposeNotGranted(purposes, terms.purposes);
         if (at < terms.from) revert NotYet(terms.from);
         if (at >= terms.until) revert Over(terms.until);
+        _requireMember(who);
     }
 
     function idOf(Terms calldata terms) public view returns (GrantId) {
@@ -94,11 +96,19 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         return (_decisions[id].state, _decisions[id].since);
     }
 
-    function _replace(GrantId id, bytes25 parties) private {
-        if (GrantId.unwrap(id) == 0) return;
-        Decision storage old = _granted(id);
-        if (old.parties != parties) revert OtherParties(id);
-        (old.state, old.since) = (State.Replaced, uint48(block.timestamp));
+    function _end(GrantId id, State to, bytes25 parties) private {
+        Decision storage decision = _decisions[id];
+        (State found, bytes25 bound) = (decision.state, decision.parties);
+        if (found != State.Granted) revert NotGranted(id, found);
+        if (bound != parties) revert OtherParties(id);
+        decision.state = to;
+        decision.since = uint48(block.timestamp);
+    }
+
+    /// Also while the alliance is paused.
+    function _requireMember(address account) private view {
+        IMembers.Member memory found = members.member(account);
+        if (found.state != IMembers.State.Active || found.roles & MEMBER == 0) revert IMembers.NotMember(account);
     }
 
     function _requireOffer(Terms calldata terms) private view {
@@ -124,11 +134,6 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
     function _requireUndecided(GrantId id) private view {
         State found = _decisions[id].state;
         if (found != State.Unknown) revert AlreadyDecided(id, found);
-    }
-
-    function _granted(GrantId id) private view returns (Decision storage found) {
-        found = _decisions[id];
-        if (found.state != State.Granted) revert NotGranted(id, found.state);
     }
 
     function _parties(DatasetId dataset, address consumer) private pure returns (bytes25) {

@@ -7,6 +7,18 @@ import {RunningHash} from "./lib/RunningHash.sol";
 import {Signatures} from "./lib/Signatures.sol";
 
 contract Members is IMembers, Domain("Hanse Members"), RunningHash {
+    /// A pause is written to every seat, so that the question asked with each transaction of the alliance, `requireActive`, reads
+    /// one slot. `before` chains the accounts ever admitted for that. Times fit 32 bits until 2106.
+    struct Seat {
+        uint16 index;
+        State state;
+        uint8 roles;
+        uint32 since;
+        uint32 pausedUntil;
+        address before;
+        bytes32 card;
+    }
+
     uint48 public constant MAX_PAUSE = 7 days;
 
     uint8 private constant MEMBER = 1;
@@ -18,11 +30,12 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
     bytes32 private constant ROTATE = keccak256("Rotate(address from,address to,uint64 epoch,uint48 until)");
     bytes32 private constant PAUSE = keccak256("Pause(uint48 pausedUntil,uint64 epoch,uint48 until)");
 
-    uint64 public epoch;
-    uint48 public pausedUntil;
+    uint32 private _epoch;
+    uint32 private _pausedUntil;
     uint16 public count;
     uint16 private _lastIndex;
-    mapping(address account => Member) private _members;
+    address private _lastAccount;
+    mapping(address account => Seat) private _seats;
     mapping(address account => mapping(bytes32 digest => bool)) private _approved;
 
     constructor(Founder[] memory founders) {
@@ -40,7 +53,7 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
 
     function setState(address account, State state, Consents calldata consents) external {
         _decide(keccak256(abi.encode(SET_STATE, account, state, consents.epoch, consents.until)), consents, quorum());
-        Member storage changed = _known(account);
+        Seat storage changed = _known(account);
         State before = changed.state;
         if (state == State.Unknown || state == before || before == State.Expelled) revert BadState(before, state);
         if (changed.roles & MEMBER != 0) {
@@ -48,18 +61,19 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
             if (state == State.Active) ++count;
         }
         changed.state = state;
-        _log(1, abi.encode(StateChanged.selector, account, state, epoch, SEQ));
+        _log(1, abi.encode(StateChanged.selector, account, state, _epoch, SEQ));
     }
 
     function rotate(address from, address to, Consents calldata consents) external {
         _decide(keccak256(abi.encode(ROTATE, from, to, consents.epoch, consents.until)), consents, quorum());
-        Member storage old = _known(from);
+        Seat storage old = _known(from);
         if (old.state == State.Expelled) revert BadState(State.Expelled, State.Active);
         _requireNew(to);
-        _members[to] = old;
+        _seats[to] = old;
+        _seats[to].before = _lastAccount;
+        _lastAccount = to;
         old.state = State.Expelled;
-        uint16 index = old.index;
-        _log(2, abi.encode(AccountRotated.selector, from, to, index, epoch, SEQ));
+        _log(2, abi.encode(AccountRotated.selector, from, to, old.index, _epoch, SEQ));
     }
 
     function setCard(bytes32 card) external {
@@ -70,11 +84,14 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
     function pause(uint48 until, Consents calldata consents) external {
         if (until > block.timestamp + MAX_PAUSE) revert TooLong(until, block.timestamp + MAX_PAUSE);
         // a third may lengthen a pause; only a quorum may shorten one
-        bool lengthens = until > block.timestamp && until >= pausedUntil;
+        bool lengthens = until > block.timestamp && until >= _pausedUntil;
         bytes32 structHash = keccak256(abi.encode(PAUSE, until, consents.epoch, consents.until));
         _decide(structHash, consents, lengthens ? count / 3 + 1 : quorum());
-        pausedUntil = until;
-        _log(0, abi.encode(PauseSet.selector, until, epoch, SEQ));
+        _pausedUntil = uint32(until);
+        for (address account = _lastAccount; account != address(0); account = _seats[account].before) {
+            _seats[account].pausedUntil = uint32(until);
+        }
+        _log(0, abi.encode(PauseSet.selector, until, _epoch, SEQ));
     }
 
     function approve(bytes32 digest) external {
@@ -88,12 +105,23 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
     }
 
     function requireActive(address account) external view returns (uint16 index) {
-        if (block.timestamp < pausedUntil) revert Paused(pausedUntil);
-        return _active(account).index;
+        Seat storage found = _active(account);
+        (uint32 until, uint16 number) = (found.pausedUntil, found.index);
+        if (block.timestamp < until) revert Paused(until);
+        return number;
     }
 
     function member(address account) external view returns (Member memory) {
-        return _members[account];
+        Seat storage found = _seats[account];
+        return Member(found.index, found.state, found.roles, found.since, found.card);
+    }
+
+    function epoch() external view returns (uint64) {
+        return _epoch;
+    }
+
+    function pausedUntil() external view returns (uint48) {
+        return _pausedUntil;
     }
 
     function quorum() public view returns (uint256) {
@@ -105,18 +133,20 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         _requireNew(account);
         uint16 index = ++_lastIndex;
         if (roles & MEMBER != 0) ++count;
-        _members[account] = Member(index, State.Active, roles, uint48(block.timestamp), card);
-        _log(1, abi.encode(Admitted.selector, account, index, roles, card, epoch, SEQ));
+        _seats[account] =
+            Seat(index, State.Active, roles, uint32(block.timestamp), _pausedUntil, _lastAccount, card);
+        _lastAccount = account;
+        _log(1, abi.encode(Admitted.selector, account, index, roles, card, _epoch, SEQ));
     }
 
     function _decide(bytes32 structHash, Consents calldata consents, uint256 need) private {
         _requireConsents(structHash, consents, need);
-        ++epoch;
+        ++_epoch;
     }
 
     function _requireConsents(bytes32 structHash, Consents calldata consents, uint256 need) private view {
         if (block.timestamp > consents.until) revert Expired(consents.until);
-        if (consents.epoch != epoch) revert StaleEpoch(consents.epoch, epoch);
+        if (consents.epoch != _epoch) revert StaleEpoch(consents.epoch, _epoch);
         uint256 have = consents.signers.length;
         if (have < need) revert NotEnough(have, need);
         if (consents.signatures.length != have) revert NotEnough(consents.signatures.length, have);
@@ -136,18 +166,19 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         return Signatures.isValid(signer, digest, signature);
     }
 
-    function _active(address account) private view returns (Member storage found) {
-        found = _members[account];
-        if (found.state != State.Active || found.roles & MEMBER == 0) revert NotMember(account);
+    function _active(address account) private view returns (Seat storage found) {
+        found = _seats[account];
+        (State state, uint8 roles) = (found.state, found.roles);
+        if (state != State.Active || roles & MEMBER == 0) revert NotMember(account);
     }
 
-    function _known(address account) private view returns (Member storage found) {
-        found = _members[account];
+    function _known(address account) private view returns (Seat storage found) {
+        found = _seats[account];
         if (found.state == State.Unknown) revert NotMember(account);
     }
 
     function _requireNew(address account) private view {
         if (account == address(0)) revert NotMember(account);
-        if (_members[account].state != State.Unknown) revert AlreadyMember(account);
+        if (_seats[account].state != State.Unknown) revert AlreadyMember(account);
     }
 }

@@ -9,6 +9,7 @@ Not a schema language: fields are str, int, float, bool, bytes, Literal, None, r
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import types
@@ -21,13 +22,25 @@ T = TypeVar("T")
 MAX_TEXT = 1 << 24
 
 
-def plain(value: Any) -> Any:
-    """A record as what `json` prints."""
+def plain(record: Any) -> Any:
+    """A record as what `json` prints; a whole number in a float's field becomes a float."""
+    return _plain(record, type(record))
+
+
+def _plain(value: Any, kind: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        hints = _hints(value.__class__)
+        return {field.name: _plain(getattr(value, field.name), hints[field.name]) for field in fields(value)}
     if isinstance(value, tuple):
-        return [plain(item) for item in value]
+        return [_plain(item, get_args(kind)[0]) for item in value]
+    if type(value) is int and float in (kind, *get_args(kind)):
+        return float(value)
     return value.hex() if isinstance(value, bytes) else value
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def dump(record: Any) -> bytes:
@@ -69,7 +82,7 @@ def _build(kind: Any, value: Any, at: str) -> Any:
 
 
 def _record(kind: Any, value: Any, at: str) -> Any:
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     known = {field.name for field in fields(kind)}
     if not isinstance(value, dict) or not value.keys() <= known:
         raise Untrusted(f"{at} does not have the fields {sorted(known)}", clause="fields")

@@ -121,10 +121,13 @@ class Layout:
         return lanes
 
     def decode(self, total: Lanes) -> dict[str, Integers]:
-        """The signed sums of each block; Untrusted if `total` has the wrong shape for this layout."""
+        """The signed sums of each block; Untrusted if `total` is of another shape, or over what all records allow."""
         if total.shape != (self.length,) or total.dtype != ring(self.width):
             raise Untrusted(f"a vector of {total.shape} {total.dtype} is not of this layout", clause="length")
         signed = total.view(np.dtype(f"<i{self.width // 8}")).astype(np.int64)
+        worst = [b.name for b, part in self._parts() if _exceeds(signed[part], self.members * self.records * b.most)]
+        if worst:
+            raise Untrusted(f"a total that no records within their bounds have, in {worst}", clause="bound")
         return {block.name: signed[part] for block, part in self._parts()}
 
     def _parts(self) -> Iterator[tuple[Block, slice]]:
@@ -147,7 +150,11 @@ def _refuse_overflow(layout: Layout, block: Block) -> None:
 def _checked(block: Block, sums: Integers, records: int) -> Integers:
     if sums.shape != (block.length,) or sums.dtype != np.int64:
         raise Refused(f"block {block.name} has another shape", clause="shape", seen=sums.shape, needed=block.length)
-    if np.abs(sums).max() > records * block.most:
+    if _exceeds(sums, records * block.most):
         raise Refused(f"block {block.name}: a sum is over what its records allow", clause="bound",
-                      seen=int(np.abs(sums).max()), needed=f"at most {records * block.most}")  # fmt: skip
+                      seen=max(sums.tolist(), key=abs), needed=f"at most {records * block.most}")  # fmt: skip
     return sums
+
+
+def _exceeds(sums: Integers, most: int) -> bool:
+    return int(sums.max()) > most or int(sums.min()) < -most

@@ -204,7 +204,15 @@ def revoke(node: Node, number: GrantId) -> Decided:
         raise Conflict("the grant has ended already", clause="state", seen=found.state.name.lower(), needed="granted")
     with node.db.writing() as tx:
         operations.begin(tx, "revoke", f"revoke:{number}", {}, at=node.clock())
-    receipt = node.send(f"revoke:{number}", "Grants", "revoke", found.terms, purpose="revoke a grant")
+    receipt = node.send(
+        f"revoke:{number}",
+        "Grants",
+        "revoke",
+        number,
+        found.terms.dataset,
+        found.terms.consumer,
+        purpose="revoke a grant",
+    )
     node.finish(f"revoke:{number}", {"tx": receipt.tx, "gas": receipt.gas})
     return _decided(node, f"revoke:{number}", number, already=False)
 

@@ -77,7 +77,7 @@ class Health:
 
 
 class Follower:
-    """Writes blocks and events. Others may do so in the same database: every commit checks that nobody else came first."""
+    """Writes blocks and events. Others may write too: every commit checks that nobody else came first."""
 
     def __init__(self, db: Database, chain: Chain, directory: Directory, *, depth: int | None = None) -> None:
         """`depth` as in `Chain.final`. Conflict where the database belongs to another chain, or to another alliance."""

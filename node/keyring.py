@@ -30,7 +30,7 @@ from node.encryption.keystore import SCRYPT_N, Keys, open_keys, seal_keys
 from node.encryption.wrap import RecipientKey
 from node.errors import Conflict, Misuse, NotFound, Retry, Untrusted
 from node.model import Address, DatasetId, TxHash
-from node.signature import sign
+from node.signature import checksummed, sign
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

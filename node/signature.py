@@ -9,6 +9,8 @@ not know contract accounts (EIP-1271): those are asked on the chain.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from coincurve import PrivateKey, PublicKey
 
 from node.errors import Misuse, Untrusted
@@ -45,7 +47,15 @@ def recover_plain(digest: bytes, signature: bytes) -> Address:
 
 def address_of(public_key: bytes) -> Address:
     """Checksummed address (EIP-55) of an uncompressed public key, 65 bytes."""
-    plain = keccak(public_key[1:])[-20:].hex()
+    return checksummed(keccak(public_key[1:])[-20:].hex())
+
+
+@lru_cache(maxsize=4096)
+def checksummed(address: str) -> Address:
+    """An address in EIP-55 spelling. Raises Misuse where it is none."""
+    plain = address.removeprefix("0x").lower()
+    if len(plain) != 40 or not set(plain) <= set("0123456789abcdef"):
+        raise Misuse("not an address", clause="address", seen=address[:80], needed="0x and 40 hex digits")
     check = keccak(plain.encode("ascii")).hex()
     return Address("0x" + "".join(c.upper() if check[i] > "7" else c for i, c in enumerate(plain)))
 

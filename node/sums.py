@@ -17,8 +17,8 @@ from federation import records
 from federation.algorithms import Algorithm, advance
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.logistic import LOGISTIC
-from federation.securesum import Address as Member
 from federation.securesum import Context, Keys, Reveal, Roster, Round, aggregate, recover
+from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
 from node import canon, ledger, merkle, model
 from node.errors import Misuse, Untrusted

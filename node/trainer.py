@@ -16,13 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 from federation import records
-from federation.algorithms import vector
+from federation.algorithms import advance, vector
 from federation.errors import FederationError
 from federation.errors import Untrusted as UntrustedStep
 from federation.securesum import MemberState, ShareKey, accept, close, contribute, deal, draw, reveal
 from federation.securesum.keys import publish
+from federation.securesum.round import Address as Member
 from federation.tables import Table
-from federation.vectors import to_bytes
+from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
 from node import model, models, sums, tables
 from node.db import operations
@@ -32,7 +33,7 @@ from node.ledger import training_of
 from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId, Vector
 from node.sealed import open_own
 from node.store import Cid
-from node.sums import Member, Place, Plan
+from node.sums import Place, Plan
 from node.wiring import Node
 
 TURN_SECONDS = 5
@@ -48,7 +49,7 @@ class Trainer:
         self.place = place_of(node)
         self.plan = plan_of(node, self.training)
         self._table: Table | None = None
-        self._totals: list[bytes] = []
+        self._state, self._known = self.plan.steps.start(self.plan.params), 0
 
     @property
     def training(self) -> rules.Training:
@@ -84,11 +85,16 @@ class Trainer:
             raise translated(exc) from exc
 
     def state(self) -> Any:
-        """The algorithm's state after all posted sums, each checked against its contributions."""
+        """The algorithm's state after all posted sums, each recomputed from its contributions before it counts."""
         training = self.training
-        for round_ in training.rounds[len(self._totals) : training.round]:
-            self._totals.append(self._checked_total(training, round_))
-        return sums.state_after(self.plan, self._totals, width=training.terms.ring)
+        for round_ in training.rounds[self._known : training.round]:
+            total = self._recomputed(training, round_)
+            _require_same(total, round_)
+            self._state, self._known = self._after(training, total), round_.number + 1
+        return self._state
+
+    def _after(self, training: rules.Training, total: bytes) -> Any:
+        return advance(self.plan.steps, self.plan.params, self._state, from_bytes(training.terms.ring, total))
 
     # --- the steps ---
 
@@ -131,11 +137,11 @@ class Trainer:
         if not self._my_turn(training, position):
             return False
         round_ = _round(training, training.round)
+        self.state()
         total = self._recomputed(training, round_)
         posted = self._put_vector(total)
-        known = [*self._known(training), total]
-        after = sums.state_after(self.plan, known, width=training.terms.ring)
-        return self._send_unless_done("aggregate", round_.number, posted, self.plan.steps.done(self.plan.params, after))
+        last = self.plan.steps.done(self.plan.params, self._after(training, total))
+        return self._send_unless_done("aggregate", round_.number, posted, last)
 
     def _finalize(self, training: rules.Training, position: int) -> bool:
         if self.node.clock() <= training.deadline or not self._my_turn(training, position, since=training.deadline):
@@ -251,28 +257,11 @@ class Trainer:
         return data
 
     def _recomputed(self, training: rules.Training, round_: rules.Round) -> bytes:
-        """The sum of a round from its contributions and the revealed seeds."""
-        before = sums.state_after(self.plan, self._known(training)[: round_.number], width=training.terms.ring)
-        size = sums.vector_size(self.plan, before, width=training.terms.ring)
+        """The sum of the first round not yet known, from its contributions and the revealed seeds."""
+        size = sums.vector_size(self.plan, self._state, width=training.terms.ring)
         members = [seat.member for seat in training.seats]
         blobs = {members[at]: self._blob(posted, members[at], size) for at, posted in round_.vectors.items()}
         return to_bytes(sums.total_of(self.place, training, round_, blobs))
-
-    def _checked_total(self, training: rules.Training, round_: rules.Round) -> bytes:
-        total = self._recomputed(training, round_)
-        posted = round_.total
-        assert posted is not None
-        size = len(total)
-        if sums.vector_of(total, _cid_of(posted, size).digest) != posted:
-            raise Untrusted("the posted sum is not the sum of the contributions", clause="sum", seen=posted.root,
-                            needed=sums.vector_of(total, model.raw(posted.blob)).root)  # fmt: skip
-        return total
-
-    def _known(self, training: rules.Training) -> list[bytes]:
-        """The sums before the round under way, checked."""
-        for round_ in training.rounds[len(self._totals) : training.round]:
-            self._totals.append(self._checked_total(training, round_))
-        return self._totals
 
     def _own_table(self, training: rules.Training) -> Table:
         if self._table is None:
@@ -349,6 +338,16 @@ def share_key(node: Node, number: TrainingId) -> ShareKey:
 
 def share_key_name(number: TrainingId) -> str:
     return f"share-key.{number}"
+
+
+def _require_same(total: bytes, round_: rules.Round) -> None:
+    posted = round_.total
+    assert posted is not None
+    ours = sums.vector_of(total, model.raw(posted.blob))
+    if ours != posted:
+        raise Untrusted(
+            "the posted sum is not the sum of the contributions", clause="sum", seen=posted.root, needed=ours.root
+        )
 
 
 def _round(training: rules.Training, number: int) -> rules.Round:

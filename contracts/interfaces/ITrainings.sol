@@ -74,6 +74,8 @@ interface ITrainings is IRunningHash {
         uint32 leaves;
     }
 
+    /// `keyed`, `contributed`, `revealed`: bit sets of positions for the current round; `revealed` counts while Revealing and is
+    /// cleared when all have.
     struct Training {
         Phase phase;
         uint8 ring;

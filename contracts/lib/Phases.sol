@@ -73,6 +73,7 @@ abstract contract Phases is ITrainings, RunningHash {
     }
 
     function _toAggregating(TrainingId id, Board storage board) internal {
+        board.revealed = 0; // here, where the slot is being written: the next round finds it clear
         _enter(id, board, Phase.Aggregating, board.contributed, board.phaseSeconds);
     }
 
@@ -84,7 +85,6 @@ abstract contract Phases is ITrainings, RunningHash {
         uint64 keyed = board.keyedNext;
         (board.keyed, board.contributed, board.keyedNext) = (keyed, 0, 0);
         ++board.round;
-        board.revealed = 0;
         if (_tooFew(board, keyed)) _toKeying(id, board);
         else _toContributing(id, board);
     }

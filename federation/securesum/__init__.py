@@ -9,6 +9,9 @@
 
 It fixes no order of arrival and knows no deadlines: who is in (U1), who stayed (U3) and when is for a ledger to say,
 and every step takes that as an argument. `federation.simulate` shows all steps in a row.
+What it does not give: truthful inputs (a member may submit nonsense within its bounds), a sum over fewer than three,
+secrecy of kept contributions against a later quantum computer (pair masks rest on secp256k1), rosters over 64 (every
+member masks with every other).
 Sources: Bonawitz et al. 2017 (masks, dropouts), RFC 8439 (ChaCha20), RFC 9180 (HPKE), Shamir 1979.
 """
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from federation.errors import Refused, Untrusted
 from federation.securesum.keys import ORDER, pair_key, point_of, sign
 from federation.securesum.masks import Mask, add_keystreams
-from federation.securesum.member import Reveal
+from federation.securesum.member import Reveal, Share
 from federation.securesum.round import Address, Round
 from federation.securesum.shares import Bundle, combine, digest
 from federation.vectors import Lanes
@@ -41,14 +41,12 @@ def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, B
     own = {answer.member: answer.seed for answer in answers if answer.seed}
     seeds = {}
     for member in round.survivors:
-        given = [(answer.member, one.share) for answer in answers for one in answer.seed_shares if one.dealer == member]
+        given = [(answer.member, one) for answer in answers for one in answer.seed_shares]
         seeds[member] = own.get(member) or _rebuilt(round, member, given, bundles, kind="seed")
         check_seed(round, member, seeds[member])
     scalars = {}
     for member in round.dropped:
-        given = [
-            (answer.member, one.share) for answer in answers for one in answer.scalar_shares if one.dealer == member
-        ]
+        given = [(answer.member, one) for answer in answers for one in answer.scalar_shares]
         scalars[member] = _rebuilt(round, member, given, bundles, kind="scalar")
         check_scalar(round, member, scalars[member])
     return Secrets(seeds, scalars)
@@ -56,13 +54,14 @@ def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, B
 
 def check_seed(round: Round, member: Address, seed: bytes) -> None:
     """Untrusted, naming the member, unless `seed` is the one it committed to."""
-    if hashlib.sha256(seed).digest() != round.keys[member].seed_digest:
+    if len(seed) != 32 or hashlib.sha256(seed).digest() != round.keys[member].seed_digest:
         raise Untrusted("a seed that is not the one committed to", clause="seed", culprit=member)
 
 
 def check_scalar(round: Round, member: Address, scalar: bytes) -> None:
     """Untrusted, naming the member, unless `scalar` belongs to the point it published."""
-    if not 0 < int.from_bytes(scalar, "big") < ORDER or point_of(scalar) != round.keys[member].point:
+    possible = len(scalar) == 32 and 0 < int.from_bytes(scalar, "big") < ORDER
+    if not possible or point_of(scalar) != round.keys[member].point:
         raise Untrusted("a scalar that does not belong to its point", clause="scalar", culprit=member)
 
 
@@ -94,15 +93,16 @@ def masks_left(round: Round, secrets: Secrets) -> list[Mask]:
 
 
 def _rebuilt(
-    round: Round, dealer: Address, given: list[tuple[Address, bytes]], bundles: Mapping[Address, Bundle], *, kind: str
+    round: Round, dealer: Address, given: list[tuple[Address, Share]], bundles: Mapping[Address, Bundle], *, kind: str
 ) -> bytes:
     if dealer not in bundles:
         raise Refused(f"the {kind} of a member is missing and so is its bundle", clause="bundle", seen=None,
                       needed=f"the bundle of 0x{dealer.hex()}")  # fmt: skip
     committed = {e.holder: e.seed_digest if kind == "seed" else e.scalar_digest for e in bundles[dealer].entries}
-    good = {round.roster.place(holder): share for holder, share in given if committed.get(holder) == digest(share)}
+    shares = [(holder, one.share) for holder, one in given if one.dealer == dealer]
+    good = {round.roster.place(holder): share for holder, share in shares if committed.get(holder) == digest(share)}
     if len(good) < round.roster.threshold:
-        false = sorted({f"0x{holder.hex()}" for holder, share in given if committed.get(holder) != digest(share)})
+        false = sorted({f"0x{holder.hex()}" for holder, share in shares if committed.get(holder) != digest(share)})
         raise Refused(f"too few good shares of the {kind} of 0x{dealer.hex()}", clause="shares",
                       seen=f"{len(good)}, false ones from {false}", needed=round.roster.threshold)  # fmt: skip
     return combine(dict(sorted(good.items())[: round.roster.threshold]))

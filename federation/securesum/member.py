@@ -8,8 +8,9 @@
     reveal_silent  where a survivor's seed is missing   -> shares of that survivor's seed
     close          secrets gone, decisions kept
 
-Two promises hold for every sequence of calls, restarts included: one round has one contribution and one survivor set,
-and never do both secrets of one member leave this state. Without that a mask comes off (Bonawitz et al. 2017, 7.2).
+Two promises hold for every sequence of calls, restarts included: one round has one contribution, one key list and one
+survivor set, and never do both secrets of one member leave this state. Without them a mask comes off (Bonawitz et al.
+2017). They hold for a disk that keeps what was written: a state restored from an old copy has forgotten its answers.
 
     state, keys = draw(context, me, rand)
 """
@@ -23,7 +24,7 @@ from dataclasses import dataclass, replace
 from federation.errors import Refused, Untrusted
 from federation.securesum.keys import Random, ShareKey, draw_scalar, pair_key, publish, sign
 from federation.securesum.masks import Mask, add_keystreams
-from federation.securesum.round import Address, Context, Keys, Roster, Round
+from federation.securesum.round import Address, Context, Keys, Roster, Round, keys_digest
 from federation.securesum.shares import Bundle, deal_bundle
 from federation.vectors import Lanes
 
@@ -47,7 +48,7 @@ class MemberState:
     seed: bytes
     roster: Roster | None = None
     held: tuple[Held, ...] = ()
-    among: tuple[Address, ...] = ()  # U1, once contributed or revealed
+    among: bytes = b""  # digest of the keys of U1, once contributed or revealed
     contribution: bytes = b""  # SHA-256 of the masked lanes, once made
     survivors: tuple[Address, ...] = ()  # U3, once answered
     opened_scalars: tuple[Address, ...] = ()  # whose s this member gave a share of
@@ -109,12 +110,11 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     the identical vector, or is Refused: two vectors under one mask would show their difference.
     """
     _refuse_closed(state)
-    among = tuple(sorted(keys))
     if keys.get(state.me) != publish(state.scalar, state.seed):
         raise Untrusted("the ledger shows other keys for this member than it drew", clause="own keys")
-    if not set(among) <= set(_roster(state).members):
-        raise Refused("keys of strangers", clause="roster", seen=len(among), needed="members of the roster")
-    _roster(state).refuse_fewer(among)
+    if not keys.keys() <= set(_roster(state).members):
+        raise Refused("keys of strangers", clause="roster", seen=_hex(keys), needed="members of the roster")
+    _roster(state).refuse_fewer(keys)
     if state.survivors and not state.contribution:
         raise Refused("the survivors are final without this member", clause="late", seen="now", needed="before U3")
     add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)])
@@ -122,7 +122,7 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     if state.contribution not in (b"", contribution):
         raise Refused("another vector under the same masks: draw fresh keys", clause="contribution",
                       seen=contribution.hex(), needed=state.contribution.hex())  # fmt: skip
-    return replace(state, among=among, contribution=contribution), lanes
+    return replace(state, among=keys_digest(keys), contribution=contribution), lanes
 
 
 def reveal(state: MemberState, round: Round) -> tuple[MemberState, Reveal]:
@@ -138,7 +138,7 @@ def reveal(state: MemberState, round: Round) -> tuple[MemberState, Reveal]:
     dropped = {other for other in round.dropped if other != state.me}
     shares = tuple(Share(one.dealer, one.scalar_share) for one in state.held if one.dealer in dropped)
     after = replace(
-        state, among=tuple(sorted(round.keys)), survivors=round.survivors,
+        state, among=keys_digest(round.keys), survivors=round.survivors,
         opened_scalars=tuple(share.dealer for share in shares),
         opened_seeds=tuple(sorted({*state.opened_seeds, *([state.me] if survives else [])})),
     )  # fmt: skip
@@ -188,9 +188,9 @@ def _refuse_closed(state: MemberState) -> None:
 def _refuse_other_round(state: MemberState, round: Round) -> None:
     if (round.context, round.roster) != (state.context, state.roster):
         raise Refused("another round", clause="context", seen=round.context, needed=state.context)
-    if state.among and state.among != tuple(sorted(round.keys)):
-        raise Refused("other members with keys than contributed among", clause="among",
-                      seen=len(round.keys), needed=len(state.among))  # fmt: skip
+    if state.among not in (b"", keys_digest(round.keys)):
+        raise Refused("other keys than this member contributed among: made-up peers would know its masks",
+                      clause="among", seen=keys_digest(round.keys).hex(), needed=state.among.hex())  # fmt: skip
     if state.survivors not in ((), round.survivors):
         raise Refused("answered for other survivors already", clause="survivors", seen=_hex(round.survivors),
                       needed=_hex(state.survivors))  # fmt: skip

@@ -8,6 +8,7 @@ All of it is for a ledger to fix; nothing here is secret, and nothing here knows
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NewType
@@ -86,6 +87,12 @@ class Keys:
 
     point: bytes
     seed_digest: bytes
+
+
+def keys_digest(keys: Mapping[Address, Keys]) -> bytes:
+    """SHA-256 over address, point and seed digest of each, by ascending address: which key list a member acted on."""
+    rows = (member + keys[member].point + keys[member].seed_digest for member in sorted(keys))
+    return hashlib.sha256(b"".join(rows)).digest()
 
 
 @dataclass(frozen=True)

@@ -80,9 +80,9 @@ class Bundle:
         """Untrusted, naming the dealer, unless `raw` is of this round and for exactly the roster's others."""
         holders = [member for member in roster.members if member != dealer]
         head = cls(context, dealer, ()).encode()[:-1] + len(holders).to_bytes(1, "big")
-        rows = [raw[i : i + ENTRY] for i in range(len(head), len(raw), ENTRY)]
         if raw[: len(head)] != head or len(raw) != len(head) + ENTRY * len(holders):
             raise Untrusted("a share bundle that is not of this round", clause="bundle", culprit=dealer)
+        rows = [raw[i : i + ENTRY] for i in range(len(head), len(raw), ENTRY)]
         if [row[:20] for row in rows] != holders:
             raise Untrusted("a share bundle for other holders", clause="bundle", culprit=dealer)
         entries = tuple(Entry(Address(row[:20]), row[20:52], row[52:84], row[84:]) for row in rows)
@@ -118,9 +118,18 @@ def deal_bundle(
     for holder in roster.members:
         if holder != dealer:
             one, two = scalar_shares[holder], seed_shares[holder]
-            box = seal(one + two, share_keys[holder], _info(context, dealer, holder))
+            box = _sealed(one + two, holder, share_keys, _info(context, dealer, holder))
             entries.append(Entry(holder, digest(one), digest(two), box))
     return Bundle(context, dealer, tuple(entries))
+
+
+def _sealed(plain: bytes, holder: Address, share_keys: Mapping[Address, bytes], info: bytes) -> bytes:
+    try:
+        return seal(plain, share_keys[holder], info)
+    except KeyError as exc:
+        raise Refused("no share key to seal to", clause="share key", seen=None, needed=f"0x{holder.hex()}'s") from exc
+    except Untrusted as exc:
+        raise Untrusted(exc.message, clause=exc.clause, culprit=holder) from exc
 
 
 def digest(share: bytes) -> bytes:

@@ -15,13 +15,14 @@ import re
 from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from node import model
 from node.chain.artifacts import NAMES, artifact
 from node.errors import Misuse
-from node.model import Address, raw
+from node.model import raw
+from node.signature import checksummed as checksummed
 from node.signature import keccak
 
 _RECORDS: Mapping[str, Any] = {
@@ -124,16 +125,6 @@ def lift(param: Param, value: Any) -> Any:
         return checksummed(value)
     fixed = param.type.startswith("bytes") and param.type != "bytes"
     return "0x" + value.hex() if fixed else value
-
-
-@lru_cache(maxsize=4096)
-def checksummed(address: str) -> Address:
-    """An address in EIP-55 spelling; Misuse where it is none."""
-    plain = address.removeprefix("0x").lower()
-    if not re.fullmatch(r"[0-9a-f]{40}", plain):
-        raise Misuse("not an address", clause="address", seen=address, needed="0x and 40 hex digits")
-    mask = keccak(plain.encode()).hex()
-    return Address("0x" + "".join(c.upper() if int(m, 16) > 7 else c for c, m in zip(plain, mask, strict=False)))
 
 
 def _item(param: Param) -> Param:

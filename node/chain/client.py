@@ -192,7 +192,7 @@ class Chain:
         """
         call: Any = {"from": sender, "data": data} | ({"to": to} if to else {})
         with self._foreign():
-            gas = int(self._eth.estimate_gas(call)) * 6 // 5 + _ROOM
+            gas = int(self._eth.estimate_gas(call, "pending")) * 6 // 5 + _ROOM
         cost = gas * self.fees().most
         if cost and (balance := self.balance(sender)) < cost:
             hint = f"send {cost - balance} wei to {sender}"

@@ -50,7 +50,7 @@ class BlockStore:
         self._blocks, self._staging, self._pins = folder / "blocks", folder / "staging", folder / "pins"
         self._lock = folder / "lock"
         with _disk():
-            for each in (self._staging, self._pins, *(self._blocks / f"{n:02x}" for n in range(256))):
+            for each in (self._blocks, self._staging, self._pins):
                 each.mkdir(parents=True, exist_ok=True)
         try:
             with self._locked(fcntl.LOCK_EX, wait=0.0):
@@ -272,10 +272,12 @@ class _Staging:
         home = path(root).parent.parent
         with _disk():
             names = [name for name in os.listdir(self._folder) if name != last]
+            shards = {home / name[:2] for name in names}
+            _make(home, {*shards, home / last[:2]})
             for name in names:
                 self._settle(name, home)
-            for shard in {name[:2] for name in names}:
-                _sync(home / shard)
+            for shard in shards:
+                _sync(shard)
             self._settle(last, home)
             _sync(home / last[:2])
 
@@ -310,6 +312,13 @@ def _try_lock(handle: int, mode: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _make(parent: Path, folders: set[Path]) -> None:
+    if new := [folder for folder in folders if not folder.is_dir()]:
+        for folder in new:
+            folder.mkdir(exist_ok=True)
+        _sync(parent)
 
 
 def _sync(folder: Path) -> None:

@@ -55,8 +55,6 @@ def fetch(
 
     Raises Retry when no gateway delivers in time (with the reason each gave), Untrusted when one lied and no other
     delivered, Refused for a file above `limit_bytes`, a foreign codec or an address that is not public."""
-    if cid.codec not in (RAW, DAG_PB) or cid.hash_code != SHA2_256:
-        raise Refused("only sha2-256 raw and dag-pb files are fetched", clause="codec", seen=cid)
     deadline = time.monotonic() + deadline_seconds
     peers = [_Gateway(url, allow_loopback=allow_loopback) for url in gateways]
     with into.importing(), ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
@@ -116,6 +114,8 @@ class _Transfer:
 
     def _block(self, cid: Cid, most: int) -> tuple[bytes, bool]:
         """A block and whether it is new here; a rotten local one is fetched again."""
+        if cid.codec not in (RAW, DAG_PB) or cid.hash_code != SHA2_256:
+            raise Refused("only sha2-256 raw and dag-pb blocks are fetched", clause="codec", seen=cid)
         try:
             return self._into.get_block(cid), False
         except (NotFound, Untrusted):

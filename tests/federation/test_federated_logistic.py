@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from federation import records
 from federation.algorithms import advance, vector
 from federation.algorithms.evaluation import EVALUATION, EvaluationParams, evaluation_table, report_of
+from federation.algorithms.known import named
 from federation.algorithms.logistic import (
     LOGISTIC,
     LogisticParams,
@@ -162,6 +163,7 @@ def test_an_estimator_before_its_fit_says_so(rand):
 def test_plan_and_state_are_plain_records(together):
     """A plan may pass through any JSON, also one that writes 1 for 1.0."""
     assert records.load(LogisticState, records.dump(together.state)) == together.state
+    assert records.load(LogisticParams, records.dump(HEART_PLAN)) == HEART_PLAN
     loose = json.loads(records.dump(CANCER).replace(b'"ridge":1.0', b'"ridge":1'))
     assert records.parse(LogisticParams, loose) == CANCER
 
@@ -188,6 +190,13 @@ def test_a_step_that_makes_things_worse_is_taken_back_half_way(together):
     while not LOGISTIC.done(CANCER, state):
         state = advance(LOGISTIC, CANCER, state, vector(LOGISTIC, CANCER, state, table))
     assert np.allclose(state.weights, together.state.weights, atol=1e-6)
+
+
+def test_a_plan_names_an_algorithm_that_is_known():
+    assert named("logistic") is LOGISTIC
+    assert named("evaluation") is EVALUATION
+    with pytest.raises(Refused, match="logistic"):
+        named("oracle")
 
 
 def test_too_many_records_are_refused():

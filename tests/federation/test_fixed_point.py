@@ -117,6 +117,22 @@ def test_lanes_are_little_endian(width):
     assert from_bytes(width, raw).tolist() == [1, 258]
 
 
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("extreme", [0, 1])
+def test_a_total_beyond_all_records_is_not_believed(width, extreme):
+    """A member within the ring but over every bound: seen at the first look at the sum."""
+    plan = layout(width, records=10)
+    most = 4 * 10 * 120 * 256
+    for value in (most + 1, -most - 1, -(1 << (width - 1))):
+        with pytest.raises(Untrusted) as caught:
+            plan.decode(np.roll(np.array([value, 0], dtype=f"<i{width // 8}"), extreme).view(ring(width)))
+        assert caught.value.clause == "bound"
+    assert plan.decode(np.array([most, -most], dtype=f"<i{width // 8}").view(ring(width)))["age"].tolist() == [
+        most,
+        -most,
+    ]
+
+
 def test_bytes_that_are_no_lanes_are_not_read():
     for width, raw in ((64, b"1234"), (32, b"123")):
         with pytest.raises(Untrusted):

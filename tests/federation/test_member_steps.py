@@ -176,6 +176,17 @@ def test_a_member_left_out_contributes_no_more(table):
     assert caught.value.clause == "late"
 
 
+def test_a_share_key_that_is_none_names_its_owner(rand):
+    state, _ = draw(context_of(1), ALICE, rand)
+    good = {member: ShareKey.draw(rand).public for member in FIVE}
+    for bad in (b"", good[BOB][:-1], b"\xff" * 1216):
+        with pytest.raises(Untrusted) as caught:
+            deal(state, ROSTER, {**good, BOB: bad}, rand)
+        assert caught.value.culprit == BOB
+    with pytest.raises(Refused, match="no share key"):
+        deal(state, ROSTER, {ALICE: good[ALICE]}, rand)
+
+
 def test_seed_shares_are_given_of_survivors_only_and_after_reveal(alice):
     state, keys = alice
     with pytest.raises(Refused):
@@ -195,6 +206,15 @@ def test_even_a_state_gone_wrong_never_gives_both(alice):
     with pytest.raises(Refused) as caught:
         reveal_silent(replace(state, survivors=FIVE), [ERIN])
     assert caught.value.clause == "both"
+
+
+def test_keys_that_changed_since_the_contribution_are_refused(alice, rand):
+    """A reorg, or an RPC that showed made-up peers: whoever made them up knows every pair mask, so the seed stays."""
+    state, keys = alice
+    other = draw(context_of(1), BOB, rand)[1]
+    with pytest.raises(Refused) as caught:
+        reveal(state, round_with({**keys, BOB: other}, FIVE))
+    assert caught.value.clause == "among"
 
 
 def test_another_round_is_refused(alice):

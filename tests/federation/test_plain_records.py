@@ -88,5 +88,10 @@ def test_what_is_no_record_at_all_is_refused(text):
         records.load(Animal, text)
 
 
+def test_a_whole_number_in_a_floats_field_is_a_float():
+    assert records.dump(Leg("x", 1)) == b'{"length":1.0,"name":"x"}'
+    assert records.load(Leg, records.dump(Leg("x", 1))) == Leg("x", 1)
+
+
 def test_a_plan_written_by_others_may_say_1_for_one():
     assert records.parse(Leg, json.loads('{"name": "x", "length": 1}')) == Leg("x", 1.0)

@@ -8,7 +8,7 @@ import pytest
 
 from federation.errors import Refused, Untrusted
 from federation.securesum import Bundle, Roster, ShareKey, accept, deal, draw
-from federation.securesum.keys import ORDER
+from federation.securesum.keys import ORDER, draw_scalar
 from federation.securesum.shares import combine, split
 from federation.simulate import addresses, context_of
 
@@ -135,3 +135,9 @@ def test_a_roster_that_protects_nobody_is_refused(members, threshold, floor, cla
 @pytest.mark.parametrize(("n", "threshold"), [(3, 3), (4, 3), (5, 4), (8, 6), (10, 7), (51, 35)])
 def test_the_usual_threshold(n, threshold):
     assert Roster.of(addresses(n)).threshold == threshold
+
+
+def test_secrets_are_drawn_below_the_order_of_the_curve():
+    """What is not in [1, order) is thrown away, not reduced: reducing would favour small numbers."""
+    offered = iter([bytes(32), ORDER.to_bytes(32, "big"), b"\xff" * 32, (ORDER - 1).to_bytes(32, "big")])
+    assert draw_scalar(lambda size: next(offered)) == (ORDER - 1).to_bytes(32, "big")

@@ -1,13 +1,15 @@
 """Whole rounds in memory: the sum is exact, whoever drops out, and nothing else is learnt."""
 
+import hashlib
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from federation.errors import Refused, Untrusted
-from federation.securesum import Mask, add_keystreams, pair_key
+from federation.securesum import Keys, Mask, add_keystreams, pair_key
 from federation.securesum.keys import sign
 from federation.securesum.member import Reveal, Share
 from federation.simulate import Absent, addresses, context_of, recompute, run_round
@@ -92,6 +94,18 @@ def test_a_false_seed_names_its_owner(one_dropped):
     first, *others = outcome.reveals
     with pytest.raises(Untrusted) as caught:
         again(outcome, reveals=[Reveal(first.member, flip(first.seed), first.scalar_shares), *others])
+    assert (caught.value.clause, caught.value.culprit) == ("seed", first.member)
+
+
+def test_a_committed_seed_of_another_length_names_its_owner(one_dropped):
+    """Its digest is right, yet it is no key: refused before a cipher sees it."""
+    _, outcome = one_dropped
+    first, *others = outcome.reveals
+    keys = {**outcome.round.keys}
+    keys[first.member] = Keys(keys[first.member].point, hashlib.sha256(b"short").digest())
+    changed = replace(outcome, round=replace(outcome.round, keys=keys))
+    with pytest.raises(Untrusted) as caught:
+        again(changed, reveals=[Reveal(first.member, b"short", first.scalar_shares), *others])
     assert (caught.value.clause, caught.value.culprit) == ("seed", first.member)
 
 

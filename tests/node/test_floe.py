@@ -157,6 +157,15 @@ def test_any_cut_is_refused_as_one(plain, data):
     assert refused.value.clause == "end"
 
 
+@pytest.mark.parametrize("more", [b"\0", bytes(48)])
+def test_bytes_after_a_last_segment_that_fills_the_buffer_are_refused(more):
+    sealed = seal(bytes(SMALL.plain * floe.BATCH)) + more
+    for act in (lambda: open_all(sealed), lambda: floe.Opener(KEY, AAD, io.BytesIO(sealed), parameters=SMALL)):
+        with pytest.raises(Untrusted) as refused:
+            act()
+        assert refused.value.clause == "end"
+
+
 def test_a_refused_segment_stays_refused_and_leaves_the_others_readable():
     plain = os.urandom(64)
     sealed = bytearray(seal(plain))

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import random
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from fastapi import APIRouter, FastAPI
 
 from node.store.blocks import BlockStore
 
 Serve = Callable[[APIRouter], str]
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory where there is room: what is tested is the order of writes, and syncing a busy disk takes minutes."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < 2 << 30:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -58,14 +68,3 @@ def serve() -> Iterator[Serve]:
     yield start
     for stop in stops:
         stop()
-
-
-def keystream(seed: str, size: int, step: int = 1 << 20) -> Iterator[bytes]:
-    """The data of IPIP-499's vectors: ChaCha20 under the seed's SHA-256, nonce and counter 0."""
-    cipher = Cipher(algorithms.ChaCha20(sha256(seed.encode()).digest(), bytes(16)), None).encryptor()
-    for at in range(0, size, step):
-        yield cipher.update(bytes(min(step, size - at)))
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)

@@ -20,7 +20,7 @@ from node.store import Cid, car, dag
 from node.store.blocks import BlockStore
 from node.store.cid import RAW, of
 from node.store.dag import KUBO_256K, UNIXFS_V1_2025, Profile
-from tests.store.conftest import noise
+from tests.store.making import noise
 
 TINY = Profile("tiny", 1000, 4)
 
@@ -213,7 +213,7 @@ import sys
 from pathlib import Path
 from node.store.blocks import BlockStore
 from node.store.dag import Profile
-from tests.store.conftest import noise
+from tests.store.making import noise
 def pieces():
     for seed in range(10**9):
         yield noise(100_000, seed)
@@ -271,7 +271,7 @@ import sys
 from pathlib import Path
 from node.errors import Retry
 from node.store.blocks import BlockStore
-from tests.store.conftest import noise
+from tests.store.making import noise
 store = BlockStore(Path(sys.argv[1]))
 try:
     store.put_file(noise(1 << 20, seed) for seed in range(64))

@@ -10,7 +10,7 @@ import pytest
 from node.errors import Misuse, Refused, Untrusted
 from node.store import dag
 from node.store.cid import DAG_PB, RAW, Cid, of, uvarint
-from tests.store.conftest import keystream, noise
+from tests.store.making import keystream, noise
 
 MIB, GIB = 1 << 20, 1 << 30
 HELLO = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"

@@ -18,7 +18,8 @@ from node.store.blocks import BlockStore
 from node.store.cid import DAG_PB, RAW, of, uvarint
 from node.store.dag import Profile
 from node.store.gateway import MAX_STREAMS, Provider, gateway_router, peer_id
-from tests.store.conftest import Serve, noise
+from tests.store.conftest import Serve
+from tests.store.making import noise
 
 RAW_TYPE, CAR_TYPE = "application/vnd.ipld.raw", "application/vnd.ipld.car"
 TINY = Profile("tiny", 1000, 3)

@@ -1,0 +1,23 @@
+"""The algorithms a plan can name. A new one is one file beside this and one line here.
+
+algorithm = named("logistic")
+params = records.parse(algorithm.params, json.loads(plan))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation.algorithms import Algorithm
+from federation.algorithms.evaluation import EVALUATION
+from federation.algorithms.logistic import LOGISTIC
+from federation.errors import Refused
+
+ALGORITHMS: dict[str, Algorithm[Any, Any]] = {algorithm.name: algorithm for algorithm in (LOGISTIC, EVALUATION)}
+
+
+def named(name: str) -> Algorithm[Any, Any]:
+    """The algorithm of that name, or Refused with the names there are."""
+    if name not in ALGORITHMS:
+        raise Refused("an algorithm that is not known", clause="algorithm", seen=name, needed=sorted(ALGORITHMS))
+    return ALGORITHMS[name]

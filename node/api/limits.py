@@ -1,0 +1,95 @@
+"""What no request may exceed, and the headers that every answer carries. Plain ASGI: streams pass through untouched.
+
+app.add_middleware(Limits, largest=64 * 1024, uploads={"/datasets"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+BODY_LIMIT = 64 * 1024
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class TooLarge(Exception):
+    """A body went on after its limit."""
+
+
+class Limits:
+    """Refuses bodies over `largest` bytes before and while they are read; routes in `uploads` count for themselves."""
+
+    def __init__(self, app: App, *, largest: int = BODY_LIMIT, uploads: Collection[str] = ()) -> None:
+        self._app, self._largest, self._uploads = app, largest, uploads
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = message | {"headers": _with_defaults(message.get("headers", ()))}
+            await send(message)
+
+        counted = receive if scope["path"] in self._uploads else self._counted(receive)
+        try:
+            if scope["path"] not in self._uploads and _declared(scope) > self._largest:
+                raise TooLarge
+            await self._app(scope, counted, sending)
+        except TooLarge:
+            if started:
+                raise
+            await _refuse(sending, self._largest)
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def receiving() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._largest:
+                raise TooLarge
+            return message
+
+        return receiving
+
+
+def _declared(scope: Message) -> int:
+    value = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(value) if value.isdigit() else 0
+
+
+def _with_defaults(given: Any) -> list[tuple[bytes, bytes]]:
+    """The answer's own headers, and ours where it has none of that name."""
+    own = list(given)
+    names = {name.lower() for name, _ in own}
+    return own + [(name, value) for name, value in HEADERS if name not in names]
+
+
+async def _refuse(send: Send, largest: int) -> None:
+    body = (
+        b'{"code":"usage","message":"the request is too large","clause":"size","needed":"at most %d bytes"}' % largest
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

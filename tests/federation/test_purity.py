@@ -1,0 +1,36 @@
+"""`federation` knows no node, does no I/O, reads no clock and draws no randomness: its imports say so."""
+
+import ast
+from pathlib import Path
+
+import federation
+
+ALLOWED = {
+    "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "json", "math", "types", "typing",
+    "coincurve", "cryptography", "federation", "numpy",
+}  # fmt: skip
+SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
+
+
+def imported(source):
+    for found in ast.walk(ast.parse(source.read_text())):
+        if isinstance(found, ast.Import):
+            yield from (name.name.split(".")[0] for name in found.names)
+        elif isinstance(found, ast.ImportFrom):
+            assert found.level == 0, f"{source}: a relative import"
+            yield found.module.split(".")[0]
+
+
+def test_only_pure_things_are_imported():
+    assert len(SOURCES) > 15
+    strange = {(source.name, name) for source in SOURCES for name in imported(source) if name not in ALLOWED}
+    assert strange == set()
+
+
+def test_nothing_is_opened_printed_or_drawn():
+    forbidden = {"open", "print", "input", "exec", "eval", "default_rng", "urandom", "token_bytes"}
+    called = {(source.name, found.id if isinstance(found, ast.Name) else found.attr)
+              for source in SOURCES for found in ast.walk(ast.parse(source.read_text()))
+              if isinstance(found, (ast.Name, ast.Attribute))}  # fmt: skip
+    named = {(file, name) for file, name in called if name in forbidden}
+    assert named == {("member.py", "open"), ("shares.py", "open")}  # Bundle.open and ShareKey.open, of sealed boxes
