@@ -53,7 +53,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A member's card in its store; `tx` is the transaction that put its digest on chain, None where none was needed."""
+    """A member's card in its store; `tx` put its digest on chain, None where that was not needed."""
 
     account: Address
     card: Digest
@@ -74,13 +74,16 @@ def create(settings: Settings, passphrase: bytes, *, account_key: bytes | None =
     return Made(ring.address, card, str(settings.home))
 
 
-def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
-    """Work in the alliance of this Consortium. Raises NotFound or Untrusted where there is none at that address."""
+def join(home: Path, consortium: Address, *, rpc: str | None = None, peers: Sequence[str] = ()) -> Joined:
+    """Work in the alliance of this Consortium; `peers` are gateways to ask before any card is known.
+
+    Raises NotFound or Untrusted where there is none at that address, Conflict where the node has another."""
     settings = Settings.load(home)
     if settings.consortium and settings.consortium != consortium:
         raise Conflict("this node belongs to another alliance", clause="consortium", seen=consortium,
                        needed=settings.consortium, hint="make another home for another alliance")  # fmt: skip
-    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc)
+    known = tuple(dict.fromkeys((*settings.peers, *peers)))
+    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc, peers=known)
     Chain.connect(settings.rpc).directory(consortium)
     settings.save()
     with Node.open(home) as node:
@@ -89,7 +92,7 @@ def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
 
 
 def show_card(home: Path, passphrase: bytes) -> Shown:
-    """Put the card of the present settings into the store and, for a member whose card on chain is another, there too."""
+    """Put the card of the present settings into the store; a member's goes on chain where that has another one."""
     settings = Settings.load(home)
     card = _keep_card(settings, Keyring.open(home / "keys", passphrase))
     tx = _card_on_chain(home, passphrase, card) if settings.consortium else None

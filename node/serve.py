@@ -8,16 +8,12 @@ A dead chain stops nothing: what was followed is served, and following goes on w
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable
 
-from node.errors import HanseError, Misuse, Retry
+from node.errors import Misuse
 from node.wiring import Node
 
-log = logging.getLogger("hanse")
 STOP_SECONDS = 10
-LONGEST_PAUSE = 30.0
 
 
 def serve(node: Node) -> None:
@@ -37,43 +33,16 @@ def serve(node: Node) -> None:
         h11_max_incomplete_event_size=64 * 1024,
         proxy_headers=False,
     )
-    with Repeating("follow", node.follow, every=node.settings.poll):
+    stop = threading.Event()
+    following = threading.Thread(
+        target=node.follower.run, args=(stop,), kwargs={"every": node.settings.poll}, name="follow", daemon=True
+    )
+    following.start()
+    try:
         uvicorn.Server(config).run()
-
-
-class Repeating:
-    """A thread that does one thing again and again while the `with` block lasts; failures are logged and slow it down."""
-
-    def __init__(self, name: str, act: Callable[[], object], *, every: float) -> None:
-        self._act, self._every = act, every
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def __enter__(self) -> Repeating:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(timeout=STOP_SECONDS)
-
-    def _run(self) -> None:
-        pause = self._every
-        while not self._over.wait(pause):
-            pause = self._every if self._succeeds() else min(2 * pause, LONGEST_PAUSE)
-
-    def _succeeds(self) -> bool:
-        try:
-            self._act()
-        except Retry as exc:
-            log.warning("%s: %s", self._thread.name, exc)
-        except HanseError as exc:
-            log.error("%s: %s", self._thread.name, exc)  # bytes that lie need a person, not a trace
-        except Exception:
-            log.exception("%s failed unexpectedly", self._thread.name)  # the thread must outlive a defect
-        else:
-            return True
-        return False
+    finally:
+        stop.set()
+        following.join(timeout=STOP_SECONDS)
 
 
 def _listen(text: str) -> tuple[str, int]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from starlette.responses import JSONResponse
+
+from node.errors import Misuse
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -43,7 +47,7 @@ class Limits:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message = message | {"headers": _with_defaults(message.get("headers", ()))}
+                message = {**message, "headers": _with_defaults(message.get("headers", ()))}
             await send(message)
 
         counted = receive if scope["path"] in self._uploads else self._counted(receive)
@@ -83,13 +87,10 @@ def _with_defaults(given: Any) -> list[tuple[bytes, bytes]]:
 
 
 async def _refuse(send: Send, largest: int) -> None:
-    body = (
-        b'{"code":"usage","message":"the request is too large","clause":"size","needed":"at most %d bytes"}' % largest
-    )
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    record = Misuse("the request is too large", clause="size", needed=f"at most {largest} bytes").record()
+    answer = JSONResponse(record, 413, {"Connection": "close"})
+    await answer({"type": "http"}, _nothing, send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

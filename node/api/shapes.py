@@ -75,7 +75,7 @@ class Problem(BaseModel):
 @cache
 def shape(record: type) -> type[BaseModel]:
     """The model of what `documents.plain` makes of a record."""
-    hints = get_type_hints(record, localns=vars(model))
+    hints = get_type_hints(record)
     wanted: dict[str, Any] = {}
     for field in fields(record):
         public = field.name.removesuffix("_")
@@ -86,7 +86,7 @@ def shape(record: type) -> type[BaseModel]:
 
 def example(record: type) -> dict[str, Any]:
     """One valid value of a record's shape."""
-    hints = get_type_hints(record, localns=vars(model))
+    hints = get_type_hints(record)
     return {f.name.removesuffix("_"): _example(hints[f.name], f.name.removesuffix("_")) for f in fields(record)}
 
 

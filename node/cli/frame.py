@@ -161,9 +161,8 @@ def misused(error: TyperException, *, json: bool) -> int:
 def unexpected(error: Exception, *, json: bool) -> int:
     """A defect of ours."""
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return fail(
-        HanseError(f"unexpected: {kind}", hint="run it again with --debug and report what it prints"), json=json
-    )
+    hint = "run it again with --debug and report what it prints"
+    return fail(HanseError(f"unexpected: {kind}", hint=hint), json=json)
 
 
 def fail(error: HanseError, *, json: bool) -> int:

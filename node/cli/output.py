@@ -1,4 +1,6 @@
-"""What came out, on stdout: one JSON document, a table at a terminal, tab-separated lines in a pipe. Progress on stderr.
+"""What came out, on stdout: one JSON document, a table at a terminal, tab-separated lines in a pipe.
+
+Progress goes to stderr.
 
 show(records, json=False)
 with progress() as report: report("sealing", 4096, 65536)
@@ -97,7 +99,7 @@ def _rows(rows: Sequence[dict[str, Any]], *, head: bool, short: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    """One value on one line: no tab or line end of somebody else's title may break the table, no escape the terminal."""
+    """One value on one line: somebody else's title must not break the table or escape to the terminal."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = ", ".join(value)
     elif isinstance(value, (list, dict)):
