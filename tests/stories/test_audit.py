@@ -21,17 +21,17 @@ import node.audit
 from node import documents, model
 from node.audit import Report, audit, render
 from node.audit.report import NAMES
-from node.chain import decode, encode
+from node.chain import decode, encode, typed
 from node.chain.client import Chain
 from node.documents import RequestRecord
 from node.errors import Misuse
-from node.model import DatasetId, Directory, GrantId, TrainingId
+from node.model import DatasetId, Directory, GrantId, Time, TrainingId
 from node.store import Cid
 from node.store.blocks import BlockStore
 from node.store.gateway import gateway_router
 from tests.chain.peers import ZERO_FEES, anvil, ask
 from tests.chain.people import person, stranger
-from tests.stories.history import World, Wrong, found
+from tests.stories.history import FORWARDER, WALLET, World, Wrong, found
 from tests.stories.liars import Lie, gateway, lying_rpc
 
 ALICE, BOB, CAROL, DAVE = (person(i) for i in range(4))
@@ -180,6 +180,55 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in found_.names)
         elif isinstance(found_, ast.ImportFrom) and found_.module:
             yield from (f"{found_.module}.{alias.name}" for alias in found_.names)
+
+
+def test_a_wallet_consents_by_saying_so(aside: tuple[World, list[DatasetId]], judge: Judge) -> None:
+    world, _ = aside
+    wallet = world.deploy(WALLET)
+    card = world.card(ALICE, "Alice Mills")
+    everybody = [ALICE, BOB, CAROL, DAVE]
+    consents = world.consents(everybody, lambda place: typed.admit(place, wallet, 1, card))
+    world.send(ALICE, "Members", "admit", wallet, 1, card, consents)
+
+    def admit_erin(place: typed.Place) -> typed.Message:
+        return typed.admit(place, stranger("erin").address, 1, card)
+
+    given = world.consents(everybody[:3], admit_erin)
+    signed = dict(zip(given.signers, given.signatures, strict=True)) | {wallet: b"anything at all"}
+    place = typed.Place(world.chain.chain_id, world.directory.address("Members"), given.epoch, given.until)
+    world.send(ALICE, "Members", "admit", stranger("erin").address, 1, card, typed.consents(place, signed))
+    report = judge(world)
+    assert (report.untrusted, report.unchecked) == ((), ())
+    assert report.checks[4].subjects == 3
+
+
+def test_every_kind_of_decision_is_followed(aside: tuple[World, list[DatasetId]], judge: Judge) -> None:
+    world, _ = aside
+    world.decide("setState", [DAVE.address, 2], by=[ALICE, BOB, CAROL, DAVE],
+                 message=lambda place: typed.set_state(place, DAVE.address, 2))  # fmt: skip
+    later = Time(world.now() + 3600)
+    world.decide("pause", [later], by=[BOB, CAROL], message=lambda place: typed.pause(place, later))
+    world.decide("pause", [Time(1)], by=[ALICE, BOB, CAROL], message=lambda place: typed.pause(place, Time(1)))
+    to = stranger("carol's new phone").address
+    world.decide("rotate", [CAROL.address, to], by=[ALICE, BOB, CAROL],
+                 message=lambda place: typed.rotate(place, CAROL.address, to))  # fmt: skip
+    report = judge(world)
+    assert not report.untrusted
+    assert report.checks[4].subjects == 5
+
+
+def test_a_call_from_inside_another_contract_cannot_be_checked(
+    aside: tuple[World, list[DatasetId]], judge: Judge
+) -> None:
+    world, _ = aside
+    card = world.card(ALICE, "Alice Mills")
+    erin = stranger("erin").address
+    consents = world.consents([ALICE, BOB, CAROL, DAVE], lambda place: typed.admit(place, erin, 1, card))
+    data = world.chain.encode("Members", "admit", erin, 1, card, consents)
+    world.forward(ALICE, world.deploy(FORWARDER), "Members", data)
+    report = judge(world)
+    assert not report.untrusted
+    assert [(finding.check, finding.clause) for finding in report.unchecked] == [(5, "nested call")]
 
 
 # --- gateways that lie ---
@@ -458,6 +507,21 @@ def test_no_alliance_at_that_address(told: Told, judge: Judge) -> None:
     report = judge(told.world, pinned=nowhere)
     assert untrusted(report) == {2}
     assert unchecked(report) == set(range(3, 21))
+
+
+JUNK = (None, [], {}, "0x", "0x00", 7, "lies", [None], [{}], {"hash": 1}, "0x" + "ff" * 400)
+
+
+@pytest.mark.parametrize("method", ["eth_getLogs", "eth_getBlockByHash", "eth_getCode", "eth_call",
+                                    "eth_getTransactionByHash"])  # fmt: skip
+def test_junk_is_never_believed_and_never_stops_the_audit(method: str, told: Told, judge: Judge) -> None:
+    for junk in JUNK:
+
+        def lie(asked: str, params: list[Any], result: Any, junk: Any = junk) -> Any:
+            return junk if asked == method else result
+
+        report = judge(told.world, lie=lie)
+        assert report.untrusted or report.unchecked, junk
 
 
 # --- members that lie, on chain ---
