@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from node.settings import Settings
+from tests.chain.peers import ZERO_FEES, anvil
 from tests.faces.conftest import CSV, Hanse, Shared
 from tests.faces.transcripts import PROGRAM
 from tests.stories.alliance import PASSPHRASE, Person, account_key, free_ports
@@ -209,11 +214,6 @@ def test_another_alliance_is_a_conflict(hanse: Hanse, alice: Person) -> None:
 
 def test_another_chain_is_a_conflict(hanse: Hanse, alice: Person, tmp_path: Path) -> None:
     """The database remembers the chain it was drawn from."""
-    import shutil
-    from dataclasses import replace
-
-    from tests.chain.peers import ZERO_FEES, anvil
-
     copy = tmp_path / "copy"
     shutil.copytree(alice.home, copy)
     with anvil(*ZERO_FEES) as other:
@@ -253,34 +253,41 @@ def test_a_defect_is_one_line_and_a_trace_on_request(hanse: Hanse, monkeypatch: 
 
 
 def test_a_node_runs_serves_and_stops_gracefully(alice: Person, tmp_path: Path) -> None:
-    import shutil
-    from dataclasses import replace
+    with running_node(alice, tmp_path) as (url, _):
+        assert httpx2.get(url + "/health").json()["account"] == alice.node.me
 
-    home, [port] = tmp_path / "alice", free_ports(1)
-    shutil.copytree(alice.home, home)
+
+@contextmanager
+def running_node(person: Person, folder: Path) -> Iterator[tuple[str, int]]:
+    """`hanse node run` over a copy of somebody's home: its URL and process id; stopped gracefully afterwards."""
+    home, [port] = folder / person.name, free_ports(1)
+    shutil.copytree(person.home, home)
     replace(Settings.load(home), listen=f"127.0.0.1:{port}", home=home).save()
-    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
-    words = [PROGRAM, "node", "run", "--home", home, "--passphrase-file", tmp_path / "passphrase"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        health = _health(port, running)
-        running.send_signal(signal.SIGTERM)
-        out, err = running.communicate(timeout=20)
-    assert health["account"] == alice.node.me
-    assert (running.returncode, out) == (0, b""), err.decode()
-    assert b"Traceback" not in err
-
-
-def _health(port: int, running: subprocess.Popen[bytes]) -> dict[str, object]:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert running.poll() is None, running.communicate()
+    (folder / "passphrase").write_bytes(PASSPHRASE)
+    words = [PROGRAM, "node", "run", "--home", home, "--passphrase-file", folder / "passphrase"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log) as running:
         try:
-            answer = httpx2.get(f"http://127.0.0.1:{port}/health")
+            _await(port, running)
+            yield f"http://127.0.0.1:{port}", running.pid
+            running.send_signal(signal.SIGTERM)
+            out, _ = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    said = (folder / "log").read_text()
+    assert (running.returncode, out) == (0, b""), said
+    assert "Traceback" not in said
+
+
+def _await(port: int, running: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert running.poll() is None, "the node ended at once"
+        try:
+            httpx2.get(f"http://127.0.0.1:{port}/health")
         except httpx2.TransportError:
             time.sleep(0.1)
-            continue
-        found: dict[str, object] = answer.json()
-        return found
+        else:
+            return
     raise AssertionError("the node did not serve in time")
 
 

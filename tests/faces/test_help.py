@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -32,13 +32,15 @@ def test_every_transcript_is_of_a_noun() -> None:
 
 
 def test_help_takes_less_than_600_ms() -> None:
-    """The best of five: what the program takes, not what else the machine is doing."""
-    taken = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run([PROGRAM, "--help"], capture_output=True, check=True, timeout=60)
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < SECONDS, taken
+    """Processor time of the whole program, the best of five: what it takes, not what else the machine is doing."""
+    assert min(_seconds("--help") for _ in range(5)) < SECONDS
+
+
+def _seconds(*words: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([PROGRAM, *words], capture_output=True, check=True, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -51,7 +53,11 @@ def test_help_imports_nothing_heavy() -> None:
 
 def _commands() -> dict[str, Any]:
     root = typer.main.get_command(app)
-    return {f"{noun} {name}": verb for noun, group in root.commands.items() for name, verb in group.commands.items()}
+    found = {}
+    for noun, group in root.commands.items():
+        verbs = getattr(group, "commands", {"": group})
+        found |= {f"{noun} {name}".strip(): verb for name, verb in verbs.items()}
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(_commands()))
@@ -60,8 +66,9 @@ def test_every_command_has_an_example_that_parses(name: str, monkeypatch: pytest
     example = re.sub(r"\[/?cyan\]", "", command.epilog).removeprefix("Example: ")
     program, *words = shlex.split(example)
     assert program == "hanse"
-    assert " ".join(words[:2]) == name
-    command.make_context(name, words[2:])  # raises for an unknown option or a missing argument
+    depth = len(name.split())
+    assert " ".join(words[:depth]) == name
+    command.make_context(name, words[depth:])  # raises for an unknown option or a missing argument
 
 
 @pytest.mark.parametrize("name", sorted(_commands()))
