@@ -88,7 +88,7 @@ class KuboStore:
                 raise sent.failure or exc from exc
             with _translated():
                 taken = [answer["Stats"]["BlockCount"] for answer in answers if answer.get("Stats")]
-            if taken != [sent.count] or not self.has(sent.root):
+            if not sent.complete or taken != [sent.count] or not self.has(sent.root):
                 raise Retry("Kubo did not take every block", clause="dag/import", seen=taken, needed=sent.count)
         return Stored(sent.root, dag.file_size(sent.root, sent.last), sent.count)
 
@@ -205,6 +205,7 @@ class _Sent:
     def __init__(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None) -> None:
         self._blocks, self._progress = blocks, progress
         self.count, self.done, self.last, self.root = 0, 0, b"", _NOBODY
+        self.complete = False  # an answer may come before the last block is sent
         self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[tuple[Cid, bytes]]:
@@ -215,6 +216,7 @@ class _Sent:
                 if self._progress and cid.codec == RAW:
                     self._progress(self.done)
                 yield cid, block
+            self.complete = True
         except Exception as exc:
             self.failure = exc
             raise
