@@ -513,6 +513,7 @@ _STEPS = {
     (Phase.CONTRIBUTING, Phase.REVEALING),
     (Phase.REVEALING, Phase.AGGREGATING),
     (Phase.AGGREGATING, Phase.CONTRIBUTING),
+    (Phase.AGGREGATING, Phase.KEYING),
     (Phase.AGGREGATING, Phase.CHALLENGING),
 }
 

@@ -92,14 +92,13 @@ def _make_checks(
     sheet: Sheet, chain: Chain, consortium: Directory | Address, blobs: Blobs, *, at: Block, sample: int | None,
     tell: Progress,
 ) -> None:  # fmt: skip
-    with sheet.check(1, f"chain {chain.chain_id}"):
+    with sheet.check(1, f"chain {chain.chain_id}") as judged:
         history.check_chain(chain, consortium)
-    directory = None if sheet.failed(1) else history.directory_at(sheet, chain, consortium, at)
+    if judged.failed:
+        return _leave(sheet, 2, "this is another chain")
+    directory = history.directory_at(sheet, chain, consortium, at)
     if directory is None:
-        for number in NAMES:
-            if not sheet.failed(number):
-                sheet.leave(number, "everything", "there is no alliance to audit: see checks 1 and 2")
-        return
+        return _leave(sheet, 3, "there is no alliance to audit")
     tell("events", 0, _STEPS)
     told = history.read(sheet, chain, directory, at)
     steps: list[tuple[str, Callable[[], None]]] = [
@@ -113,6 +112,12 @@ def _make_checks(
         tell(name, done, _STEPS)
         step()
     tell("done", _STEPS, _STEPS)
+
+
+def _leave(sheet: Sheet, first: int, because: str) -> None:
+    """Nothing from check `first` on can be made."""
+    for number in range(first, len(NAMES) + 1):
+        sheet.leave(number, "everything", because, clause=f"check {first - 1}")
 
 
 def _silent(label: str, done: int, total: int | None) -> None:

@@ -95,7 +95,10 @@ def read(sheet: Sheet, chain: Chain, directory: Directory, block: Block) -> Hist
     events = _all_events(sheet, history)
     _check_complete(sheet, history, events)
     _fold(sheet, history, events)
-    history.sent = _transactions(chain, history.events)
+    try:
+        history.sent = _transactions(chain, history.events)
+    except HanseError as exc:
+        sheet.note(5, "transactions", exc)
     return history
 
 
@@ -140,11 +143,11 @@ def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, bl
 
 def _check_directory(sheet: Sheet, history: History) -> None:
     for name in LEFT:
-        with sheet.check(2, name):
+        with sheet.check(2, name) as judged:
             _check_code(history, name)
             for known in _KNOWS[name]:
                 _check_knows(history, name, known)
-        if sheet.failed(2, name):
+        if judged.failed:
             history.unsound[name] = "its code is not the published contract's (check 2)"
 
 
@@ -198,9 +201,9 @@ def _check_complete(sheet: Sheet, history: History, events: Mapping[str, Sequenc
     for name in LEFT:
         if name in history.unsound:
             continue
-        with sheet.check(3, f"{name}, {len(events[name])} events"):
+        with sheet.check(3, f"{name}, {len(events[name])} events") as judged:
             _check_head(history, name, events[name])
-        if sheet.failed(3, name):
+        if judged.failed:
             history.unsound[name] = "its events are not those the contract counted (check 3)"
 
 
@@ -244,9 +247,9 @@ def _fold(sheet: Sheet, history: History, events: Mapping[str, Sequence[Event]])
         if because:
             continue
         before = _before(history.ledger, event, approved)
-        with sheet.check(4, named(event)):
+        with sheet.check(4, named(event)) as judged:
             rules.apply(history.ledger, event)
-        if sheet.failed(4, named(event)):
+        if judged.failed:
             history.unsound[event.contract] = f"it broke a rule (check 4, {named(event)})"
             continue
         history.events.append(event)
@@ -273,12 +276,21 @@ def _unsound(history: History, name: str) -> str:
 
 def _before(ledger: Ledger, event: Event, approved: set[tuple[Address, Digest]]) -> Decision | None:
     """The moment before a decision; None for other events and for what the founders laid down."""
-    if not isinstance(event.said, _DECISIONS) or (isinstance(event.said, model.Admitted) and event.said.epoch == 0):
+    if not isinstance(event.said, _DECISIONS) or _is_founding(ledger, event):
         return None
     voters = frozenset(
         m.account for m in ledger.members.values() if m.state == MemberState.ACTIVE and m.roles & Role.MEMBER
     )
     return Decision(event, voters, ledger.epoch, ledger.paused_until, frozenset(approved))
+
+
+def _is_founding(ledger: Ledger, event: Event) -> bool:
+    """Whether a constructor said it: founders share epoch 0, the first entries are in force from their own moment on.
+    Both are under the running hash, unlike the transaction that an endpoint names."""
+    if isinstance(event.said, model.Entered):
+        first = next((entered[0] for entered in ledger.directory.values() if entered), event.said)
+        return event.said.from_ == first.from_
+    return isinstance(event.said, model.Admitted) and event.said.epoch == 0
 
 
 def _transactions(chain: Chain, events: Sequence[Event]) -> dict[TxHash, Transaction]:
@@ -292,8 +304,6 @@ def _transactions(chain: Chain, events: Sequence[Event]) -> dict[TxHash, Transac
 def check_consents(sheet: Sheet, history: History) -> None:
     """5. Every decision after the founding carries consents of enough members that were active at that moment."""
     for decision in history.decisions:
-        if isinstance(decision.event.said, model.Entered) and not history.sent[decision.event.at.tx].to:
-            continue  # the first entries, by the constructor
         with sheet.check(5, named(decision.event)):
             _check_decision(history, decision)
     if "Members" in history.unsound:

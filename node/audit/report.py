@@ -136,10 +136,6 @@ class Sheet:
         self._subjects[number] += 1
         self._unchecked.append(Finding(number, clause, subject, because, "", ""))
 
-    def failed(self, number: int, subject: str = "") -> bool:
-        """Whether check `number` did not hold, or was not made, for a subject that begins so."""
-        return any(f.check == number and f.subject.startswith(subject) for f in (*self._untrusted, *self._unchecked))
-
     def report(self, about: About) -> Report:
         checks = tuple(Check(n, NAMES[n]["en"], self._subjects[n], self._state(n)) for n in NAMES)
         order = sorted(self._untrusted, key=lambda f: f.check), sorted(self._unchecked, key=lambda f: f.check)
@@ -152,17 +148,18 @@ class Sheet:
 
 
 class Judging:
-    """One subject being judged; see `Sheet.check`."""
+    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or could not be looked at."""
 
     def __init__(self, sheet: Sheet, number: int, subject: str) -> None:
-        self._sheet, self._number, self._subject = sheet, number, subject
+        self._sheet, self._number, self._subject, self.failed = sheet, number, subject, False
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> Judging:
+        return self
 
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> bool:
         if not isinstance(exc, (HanseError, FederationError)):
             return False
+        self.failed = True
         self._sheet.note(self._number, self._subject, exc)
         return True
 

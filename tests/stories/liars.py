@@ -1,7 +1,7 @@
 """Real HTTP servers that lie: an RPC endpoint in front of Anvil, a gateway in front of a store.
 
-    with lying_rpc(anvil, lambda method, params, result: ...) as url: ...
-    with gateway(store, {cid: None}) as url: ...              # that block is not served
+with lying_rpc(anvil, lambda method, params, result: ...) as url: ...
+with gateway(store, {cid: None}) as url: ...              # that block is not served
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def gateway(store: BlockStore, lies: Mapping[str, bytes | None]) -> Iterator[str
 
 class _Quiet(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 20  # head and body in one packet: else each answer waits 40 ms for an acknowledgement
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
