@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from node import ledger as rules
-from node import model
+from node import model, patricia
 from node.audit.report import Sheet
 from node.chain import encode, typed
 from node.chain.artifacts import artifact, same_code
@@ -38,6 +38,9 @@ LEFT: dict[str, tuple[str, ...]] = {
 
 _DECISIONS = (model.Admitted, model.StateChanged, model.AccountRotated, model.PauseSet, model.Entered)
 _FUNCTIONS: dict[type, str] = dict(zip(_DECISIONS, ("admit", "setState", "rotate", "pause", "enter"), strict=True))
+HEAD_SLOT = 0
+"""Where every contract keeps its running hash: 28 bytes, then the number in 4."""
+
 _IS_VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and the answer that means yes
 
 
@@ -213,6 +216,8 @@ def _check_complete(sheet: Sheet, history: History, events: Mapping[str, Sequenc
             _check_head(history, name, events[name])
         if judged.failed:
             history.unsound[name] = "its events are not those the contract counted (check 3)"
+    with sheet.check(3, f"state root of block {history.block.number}"):
+        _check_proven(history, [name for name in LEFT if name not in history.unsound])
 
 
 def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
@@ -227,6 +232,22 @@ def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
     if head != needed:
         where = _first_false(history, name, after)
         raise Untrusted(f"an event was altered{where}", clause="running hash", seen=head.hash, needed=needed.hash)
+
+
+def _check_proven(history: History, names: Sequence[str]) -> None:
+    """Code and running hash of each contract are what the audited block's state root holds (EIP-1186)."""
+    root = history.chain.state_root(history.block)
+    for name in names:
+        at = address(history.directory, name)
+        proof = history.chain.proof(at, [HEAD_SLOT], history.block.number)
+        account = patricia.account_in(root, at, proof.account)
+        if account.code_hash != keccak(history.chain.code(at, history.block.number)):
+            raise Untrusted(f"the state holds other code of {name}", clause="proof", seen=account.code_hash.hex())
+        word = patricia.word_in(account.storage, HEAD_SLOT, proof.slots[0][2])
+        head = history.chain.head_of(history.directory, name, block=history.block.number)
+        if word != model.raw(head.hash) + head.seq.to_bytes(4, "big"):
+            raise Untrusted(f"the state holds another running hash of {name}", clause="proof", seen=word.hex(),
+                            needed=f"{head.hash} {head.seq}")  # fmt: skip
 
 
 def _first_false(history: History, name: str, after: Sequence[tuple[Event, Head]]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from node.chain import abi, decode, directories, encode, failures, logs
+from node.chain import abi, decode, directories, encode, failures, headers, logs
 from node.chain.failures import NonceTaken, RpcError, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
@@ -161,6 +161,18 @@ class Chain:
             (int(s["key"].hex(), 16), int(s["value"].hex() or "0", 16), _nodes(s)) for s in found["storageProof"]
         )
         return Proof(tuple(map(bytes, found["accountProof"])), bytes(found["storageHash"]), of_slots)
+
+    def state_root(self, block: Block) -> bytes:
+        """The state root in the header whose hash is `block.hash`.
+
+        RpcError where the header does not hash to it: on QBFT and IBFT seals are left out, which is not followed here.
+        """
+        header = self._rpc.ask("eth_getBlockByHash", block.hash, False)
+        if header is None:
+            raise NotFound("the chain has no such block", clause="block", seen=block.hash)
+        if headers.header_hash(header) != block.hash:
+            raise RpcError("the header does not hash to the block's hash", clause="header", seen=block.hash)
+        return bytes.fromhex(header["stateRoot"][2:])
 
     # --- accounts and transactions ---
 

@@ -456,6 +456,36 @@ def _no_transaction(told: Told) -> Lie:
     return lambda method, params, result: None if method == "eth_getTransactionByHash" else result
 
 
+def _omit_and_match(told: Told) -> Lie:
+    """The newest event is left out, and head() is the one before it."""
+    omit, at = _omit_last(told), _trainings(told)
+    events = told.world.chain.events(told.world.directory, told.world.directory.born, told.world.chain.final())
+    head = encode.EMPTY
+    for event in [e for e in events if e.contract == "Trainings"][:-1]:
+        head = encode.extend(head, event)
+    asked = "0x" + encode.calldata("Trainings", "head").hex()
+
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_call" and params[0]["to"].lower() == at and params[0]["data"] == asked:
+            return head.hash + "00000000" + head.seq.to_bytes(32, "big").hex()
+        return omit(method, params, result)
+
+    return lie
+
+
+def _no_proof(told: Told) -> Lie:
+    return lambda method, params, result: {} if method == "eth_getProof" else result
+
+
+def _other_state(told: Told) -> Lie:
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getBlockByHash" and result:
+            return result | {"stateRoot": "0x" + "11" * 32}
+        return result
+
+    return lie
+
+
 NO_GRANTS = {9, 10, 11, 12}
 NO_TRAININGS = {13, 14, 15, 16, 17, 18, 19}
 NO_DATASETS = {7, 8} | NO_GRANTS | NO_TRAININGS
@@ -465,6 +495,8 @@ LIED: dict[str, tuple[set[int], set[int], Callable[[Told], Lie]]] = {
     "reordered events": ({3}, {4} | NO_TRAININGS, _reorder),
     "altered event": ({3}, {4} | NO_GRANTS, _alter),
     "an event that is none": ({3}, {4, 5, 6} | NO_DATASETS, _garbage),
+    "omitted last event, and a head to match": ({3}, set(), _omit_and_match),
+    "a header that is not the block's": (set(), {3}, _other_state),
     "wrong code at an entry": ({2}, {4} | NO_GRANTS, _code),
     "immutable of another alliance": ({2}, {4} | NO_GRANTS, _other_members),
     "signature of a grant": ({10}, set(), lambda told: _signature(told, "Grants", "grant")),
