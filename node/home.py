@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections import UserDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from node.development_keys import DEVELOPMENT_ADDRESSES, refuse_development_key
 from node.errors import Conflict, Misuse
 from node.keyring import Keyring
 from node.model import Address, Card, Digest, Role, TxHash
-from node.settings import FILE, Settings
+from node.settings import FILE, Settings, write
 from node.signature import address_of
 from node.wiring import Node, open_store
 
@@ -127,13 +126,7 @@ class _Kept(UserDict[str, Address]):
     def __setitem__(self, name: str, at: Address) -> None:
         super().__setitem__(name, at)
         if hasattr(self, "_path"):
-            _write(self._path, json.dumps(self.data).encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_bytes(data)
-    os.replace(draft, path)
+            write(self._path, json.dumps(self.data).encode())
 
 
 def _card_on_chain(home: Path, passphrase: bytes, card: Digest) -> TxHash | None:
@@ -154,7 +147,7 @@ def _keep_card(settings: Settings, ring: Keyring) -> Digest:
     with store.importing():
         cid = store.put_block(data)
         store.pin(cid, "card")
-    _write(settings.home / CARD, data)
+    write(settings.home / CARD, data)
     return model.digest(cid.digest)
 
 

@@ -39,7 +39,7 @@ def account_in(root: bytes, address: Address, nodes: Sequence[bytes]) -> Account
 
 
 def word_in(root: bytes, slot: int, nodes: Sequence[bytes]) -> bytes:
-    """32 bytes of storage. Raises Untrusted (clause `proof`) unless the nodes lead from the storage root to the slot."""
+    """32 bytes of storage. Raises Untrusted (clause `proof`) unless the nodes lead from its root to the slot."""
     found = _value(root, slot.to_bytes(32, "big"), nodes)
     value = _decoded(found) if found else b""
     if not isinstance(value, bytes) or len(value) > 32:

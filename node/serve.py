@@ -1,4 +1,5 @@
-"""A node that runs: its HTTP server in front, a thread that follows the chain behind.
+"""A node that runs: its HTTP server in front; behind it a thread that follows the chain, and one that takes its part in
+every training it has joined.
 
     with Node.open(home, passphrase=...) as node:
         serve(node)                     # until SIGINT or SIGTERM
@@ -8,11 +9,16 @@ A dead chain stops nothing: what was followed is served, and following goes on w
 
 from __future__ import annotations
 
+import logging
 import threading
 
-from node.errors import Misuse
+from node.errors import HanseError, Misuse
+from node.model import TrainingId
+from node.trainer import Trainer
+from node.training import joined
 from node.wiring import Node
 
+log = logging.getLogger("uvicorn.error")
 STOP_SECONDS = 10
 
 
@@ -33,16 +39,43 @@ def serve(node: Node) -> None:
         h11_max_incomplete_event_size=64 * 1024,
         proxy_headers=False,
     )
-    stop = threading.Event()
-    following = threading.Thread(
-        target=node.follower.run, args=(stop,), kwargs={"every": node.settings.poll}, name="follow", daemon=True
-    )
-    following.start()
+    stop, poll = threading.Event(), node.settings.poll
+    threads = [
+        threading.Thread(target=node.follower.run, args=(stop,), kwargs={"every": poll}, name="follow", daemon=True),
+        threading.Thread(target=take_part, args=(node, stop), kwargs={"every": poll}, name="train", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         uvicorn.Server(config).run()
     finally:
         stop.set()
-        following.join(timeout=STOP_SECONDS)
+        for thread in threads:
+            thread.join(timeout=STOP_SECONDS)
+
+
+def take_part(node: Node, stop: threading.Event, *, every: float) -> None:
+    """Take each step that is due in our trainings, until `stop` is set. What fails is logged and tried again."""
+    trainers: dict[TrainingId, Trainer] = {}
+    while not stop.wait(every):
+        try:
+            for number in joined(node):
+                _step(node, trainers, number)
+        except HanseError as exc:
+            log.warning("trainings: %s", exc)
+
+
+def _step(node: Node, trainers: dict[TrainingId, Trainer], number: TrainingId) -> None:
+    """One training's trouble must not end our part in the others; after a defect a new trainer goes on from the disk."""
+    try:
+        if number not in trainers:
+            trainers[number] = Trainer(node, number)
+        trainers[number].step()
+    except HanseError as exc:
+        log.warning("training %s: %s", number, exc)
+    except Exception:
+        log.exception("training %s failed unexpectedly", number)
+        trainers.pop(number, None)
 
 
 def _listen(text: str) -> tuple[str, int]:

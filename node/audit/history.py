@@ -17,7 +17,6 @@ from node.chain import encode, typed
 from node.chain.artifacts import artifact, same_code
 from node.chain.client import Chain
 from node.chain.directories import address, name_of
-from node.chain.failures import RpcError
 from node.chain.records import Transaction
 from node.chain.typed import Message
 from node.errors import HanseError, Refused, Retry, Untrusted
@@ -141,15 +140,8 @@ def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, bl
     with sheet.check(2, "directory"):
         found = [(n, chain.call_at(at, "Consortium", "entry", name_of(n), block=block.number)) for n in model.CONTRACTS]
         entries = tuple(Entry(name, entry.at, entry.code_hash, entry.from_) for name, entry in found)
-        return Directory(chain.chain_id, chain.genesis, at, _born(chain, at, entries), entries)
+        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, entries[0].at]), entries)
     return None
-
-
-def _born(chain: Chain, consortium: Address, entries: Sequence[Entry]) -> int:
-    try:
-        return chain.first_log([consortium, *(entry.at for entry in entries)])
-    except RpcError:
-        return 0  # the endpoint limits ranges: read from the start, in pieces
 
 
 def _check_directory(sheet: Sheet, history: History) -> None:

@@ -10,14 +10,16 @@ Not an indexer and no outbox: it remembers nothing but the directory. Every call
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from node.chain import abi, decode, directories, encode, failures, headers, logs
-from node.chain.failures import NonceTaken, RpcError, Underpriced
+from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
 from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
-from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash
+from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash, raw
+from node.recursion import kept_recursion_limit
 from node.signature import keccak
 
 if TYPE_CHECKING:
@@ -45,10 +47,11 @@ class Chain:
     @classmethod
     def connect(cls, rpc: str, *, timeout: float = 20) -> Chain:
         """Retry where nobody answers at `rpc` within `timeout` seconds (of each call)."""
-        from web3 import Web3
-        from web3.middleware import ExtraDataToPOAMiddleware
+        with kept_recursion_limit():
+            from web3 import Web3
+            from web3.middleware import ExtraDataToPOAMiddleware
 
-        from node.chain.provider import Provider
+            from node.chain.provider import Provider
 
         provider = Provider(rpc, timeout=timeout)
         # No others of web3.py's middlewares: names, fee and gas defaults are decided here or by the caller.
@@ -67,7 +70,8 @@ class Chain:
 
     def block(self, which: int | str | BlockHash) -> Block:
         """By number, hash or tag ("latest"). NotFound where the chain has none."""
-        return _block(self._block(which))
+        with self._foreign():
+            return _block(self._block(which))
 
     def final(self, depth: int | None = None) -> int:
         """Number of the newest block that will not change: `depth` below the head, or what the chain itself says.
@@ -98,12 +102,9 @@ class Chain:
         """The events of one block, asked for by its hash. Reorged where the endpoint does not have that block."""
         return logs.of_block(self._rpc, directory, block)
 
-    def first_log(self, contracts: Sequence[Address]) -> int:
-        """The block of the contracts' first log, in one question; RpcError where the endpoint limits ranges."""
-        found = self._rpc.ask("eth_getLogs", {"address": list(contracts), "fromBlock": "0x0", "toBlock": "latest"})
-        if not found:
-            raise Untrusted("contracts that have said nothing", clause="logs", seen=contracts[0])
-        return min(int(log["blockNumber"], 16) for log in found)
+    def first_block(self, contracts: Sequence[Address]) -> int:
+        """The block of the contracts' first event."""
+        return logs.first_block(self._rpc, contracts, self.block("latest").number)
 
     # --- contracts ---
 
@@ -155,12 +156,10 @@ class Chain:
 
     def proof(self, address: Address, slots: Sequence[int], block: int) -> Proof:
         """Merkle proofs of storage (EIP-1186). RpcError where the endpoint does not offer them."""
+        found = self._rpc.ask("eth_getProof", address, [f"0x{slot:064x}" for slot in slots], hex(block))
         with self._foreign():
-            found = self._eth.get_proof(address, list(slots), block)
-        of_slots = tuple(
-            (int(s["key"].hex(), 16), int(s["value"].hex() or "0", 16), _nodes(s)) for s in found["storageProof"]
-        )
-        return Proof(tuple(map(bytes, found["accountProof"])), bytes(found["storageHash"]), of_slots)
+            of_slots = [(int(s["key"], 16), int(s["value"], 16), _bytes(s["proof"])) for s in found["storageProof"]]
+            return Proof(_bytes(found["accountProof"]), raw(found["storageHash"]), tuple(of_slots))
 
     def state_root(self, block: Block) -> bytes:
         """The state root in the header whose hash is `block.hash`.
@@ -171,8 +170,9 @@ class Chain:
         if header is None:
             raise NotFound("the chain has no such block", clause="block", seen=block.hash)
         if headers.header_hash(header) != block.hash:
-            raise RpcError("the header does not hash to the block's hash", clause="header", seen=block.hash)
-        return bytes.fromhex(header["stateRoot"][2:])
+            raise RpcError("the header does not hash to the block's hash", said=block.hash, clause="header")
+        with self._foreign():
+            return raw(header["stateRoot"])
 
     # --- accounts and transactions ---
 
@@ -220,25 +220,24 @@ class Chain:
         try:
             with self._foreign():
                 self._eth.send_raw_transaction(signed)
-        except (RpcError, Refused) as exc:
+        except HanseError as exc:
+            if isinstance(exc, Retry) and not isinstance(exc, RpcError):
+                raise  # nobody heard it
             if not self._has_taken(tx, exc):
                 raise _unsent(exc) from exc
         return tx
 
     def transaction(self, tx: TxHash) -> Transaction:
         """NotFound where the endpoint does not know it."""
-        with self._foreign():
-            found = self._eth.get_transaction(tx)
-        to, at = found.get("to"), found.get("blockHash")
-        where = (found["blockNumber"], BlockHash("0x" + bytes(at).hex())) if at else (None, None)
-        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
-        return Transaction(tx, *parties, found["nonce"], bytes(found["input"]), *where)
+        found = self._rpc.ask("eth_getTransactionByHash", tx)
+        if found is None:
+            raise NotFound("the chain has no such transaction", clause="transaction", seen=tx)
+        return _transaction(tx, found)
 
     def transactions(self, wanted: Sequence[TxHash]) -> Iterator[Transaction]:
         """Those of many transactions that the endpoint knows, a hundred in a request."""
-        for tx, found in zip(
-            wanted, self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted]), strict=True
-        ):
+        answers = self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted])
+        for tx, found in zip(wanted, answers, strict=True):
             if found is not None:
                 yield _transaction(tx, found)
 
@@ -246,18 +245,15 @@ class Chain:
         """What became of a transaction; None while it waits or is unknown."""
         try:
             with self._foreign():
-                found = self._eth.get_transaction_receipt(tx)
+                receipt = _receipt(tx, self._eth.get_transaction_receipt(tx))
         except NotFound:
             return None
-        ok, made = found["status"] == 1, found.get("contractAddress")
-        created = abi.checksummed(made) if made else None
-        where = (found["blockNumber"], BlockHash("0x" + bytes(found["blockHash"]).hex()))
-        return Receipt(tx, ok, *where, found["gasUsed"], created, None if ok else self._why(tx, found["blockNumber"]))
+        return receipt if receipt.ok else replace(receipt, refusal=self._why(receipt))
 
     # --- inside ---
 
-    def _foreign(self) -> _Foreign:
-        return _Foreign(self.name)
+    def _foreign(self) -> Translated:
+        return Translated(self.name)
 
     def _block(self, which: int | str) -> Mapping[str, Any]:
         with self._foreign():
@@ -273,10 +269,14 @@ class Chain:
         except NotFound:
             return False
 
-    def _why(self, tx: TxHash, block: int) -> HanseError:
+    def _why(self, receipt: Receipt) -> HanseError:
         """Why a transaction was reverted: call it again in the state of its block, then of the one before."""
-        sent = self.transaction(tx)
-        for at in (block, block - 1):
+        sent = self.transaction(receipt.tx)
+        if receipt.gas_used >= sent.gas:
+            return Refused(
+                "the transaction ran out of gas", clause="gas", seen=sent.gas, hint="estimate and sign again"
+            )
+        for at in (receipt.block, receipt.block - 1):
             try:
                 if sent.to:
                     self.view(sent.sender, sent.to, sent.input, block=at)
@@ -288,26 +288,6 @@ class Chain:
         return Refused("the transaction was reverted", clause="revert", hint="the chain no longer says why")
 
 
-class _Foreign:
-    """web3.py's own exceptions as the node's; those of the provider are already."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
-        if exc is None or isinstance(exc, HanseError):
-            return
-        from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception
-
-        if isinstance(exc, (BlockNotFound, TransactionNotFound)):
-            raise NotFound("the chain has no such block or transaction", clause="chain", seen=str(exc)[:200]) from exc
-        if isinstance(exc, Web3Exception):
-            raise Untrusted(f"{self._name} does not answer as a chain", clause="rpc", seen=str(exc)[:200]) from exc
-
-
 def _transaction(tx: TxHash, found: Any) -> Transaction:
     """From plain JSON. Untrusted where it is another transaction, or none."""
     try:
@@ -316,7 +296,8 @@ def _transaction(tx: TxHash, found: Any) -> Transaction:
         to, at = found["to"], found["blockHash"]
         where = (int(found["blockNumber"], 16), BlockHash(at)) if at else (None, None)
         parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
-        return Transaction(tx, *parties, int(found["nonce"], 16), bytes.fromhex(found["input"][2:]), *where)
+        nonce, gas = int(found["nonce"], 16), int(found["gas"], 16)
+        return Transaction(tx, *parties, nonce, gas, bytes.fromhex(found["input"][2:]), *where)
     except (KeyError, TypeError, ValueError, Misuse) as exc:
         raise Untrusted("the endpoint answers with no transaction", clause="transaction", seen=tx) from exc
 
@@ -336,8 +317,14 @@ def _block(found: Mapping[str, Any]) -> Block:
     return Block(found["number"], hash_, parent, Time(found["timestamp"]))
 
 
-def _nodes(slot: Any) -> tuple[bytes, ...]:
-    return tuple(map(bytes, slot["proof"]))
+def _receipt(tx: TxHash, found: Mapping[str, Any]) -> Receipt:
+    made, at = found.get("contractAddress"), BlockHash("0x" + bytes(found["blockHash"]).hex())
+    created = abi.checksummed(made) if made else None
+    return Receipt(tx, found["status"] == 1, found["blockNumber"], at, found["gasUsed"], created, None)
+
+
+def _bytes(values: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(raw(v) for v in values)
 
 
 def _is_bft(extra: bytes) -> bool:

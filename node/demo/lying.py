@@ -1,6 +1,6 @@
 """A gateway that lies by one bit: what the demo puts between the auditor and a member, to see it found out.
 
-    with lying_gateway("http://127.0.0.1:8401", cid) as url: ...
+with lying_gateway("http://127.0.0.1:8401", cid) as url: ...
 """
 
 from __future__ import annotations

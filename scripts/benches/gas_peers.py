@@ -43,7 +43,9 @@ def _ocean(w3: Web3) -> dict[str, int]:
     router = _deploy(w3, _ocean_code("pools", "FactoryRouter"), owner, ELSEWHERE, ELSEWHERE, fees.address, [])
     nft_template = _deploy(w3, _ocean_code("templates", "ERC721Template"))
     token_template = _deploy(w3, _ocean_code("templates", "ERC20Template"))
-    factory = _deploy(w3, _ocean_code("", "ERC721Factory"), nft_template.address, token_template.address, router.address)
+    factory = _deploy(
+        w3, _ocean_code("", "ERC721Factory"), nft_template.address, token_template.address, router.address
+    )
     _send(w3, router.functions.addFactory(factory.address))
     made = _send(w3, factory.functions.deployERC721Contract("data", "D", 1, owner, owner, "", True, owner))
     nft = w3.eth.contract(address=_created(factory, made, "NFTCreated"), abi=nft_template.abi)
