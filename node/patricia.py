@@ -32,7 +32,8 @@ class Account:
 
 def account_in(root: bytes, address: Address, nodes: Sequence[bytes]) -> Account:
     """Raises Untrusted (clause `proof`) unless the nodes lead from the state root to the account."""
-    fields = _decoded(_value(root, raw(address), nodes))
+    found = _value(root, raw(address), nodes)
+    fields = _decoded(found) if found else None
     if not isinstance(fields, list) or len(fields) != 4:
         raise _broken("the state holds no such account")
     return Account(bytes(fields[2]), bytes(fields[3]))

@@ -148,10 +148,11 @@ class Sheet:
 
 
 class Judging:
-    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or could not be looked at."""
+    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or (then `unseen`) was not looked at."""
 
     def __init__(self, sheet: Sheet, number: int, subject: str) -> None:
-        self._sheet, self._number, self._subject, self.failed = sheet, number, subject, False
+        self._sheet, self._number, self._subject = sheet, number, subject
+        self.failed = self.unseen = False
 
     def __enter__(self) -> Judging:
         return self
@@ -159,7 +160,7 @@ class Judging:
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> bool:
         if not isinstance(exc, (HanseError, FederationError)):
             return False
-        self.failed = True
+        self.failed, self.unseen = True, isinstance(exc, (Retry, NotFound))
         self._sheet.note(self._number, self._subject, exc)
         return True
 
