@@ -11,7 +11,8 @@ on it.
  1  chain        chain id and genesis block are those pinned, and the audited block is on it at the end as at the start
  2  contracts    at each directory entry is code, with the hash entered, equal to the published artifact; the contracts
                  its constructor was told (immutables) are the directory's
- 3  events       each contract's running hash, folded over all its events, is its head() at the audited block
+ 3  events       each contract's running hash, folded over all its events, is its head() at the audited block, and both
+                 head and code are what that block's state root holds (eth_getProof, where the endpoint offers it)
  4  rules        all events in the chain's order fold through `ledger.apply`
  5  decisions    each admission, change of state, rotation, pause and directory change after the founding carries valid
                  EIP-712 consents of enough members that were active at that moment, of the epoch, in time

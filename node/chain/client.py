@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from node.chain import abi, answers, decode, directories, encode, failures, logs
+from node.chain import abi, answers, decode, directories, encode, failures, headers, logs
 from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
@@ -159,6 +159,19 @@ class Chain:
         found = self._rpc.ask("eth_getProof", address, [f"0x{slot:064x}" for slot in slots], hex(block))
         with self._foreign():
             return answers.proof(found)
+
+    def state_root(self, block: Block) -> bytes:
+        """The state root in the header whose hash is `block.hash`.
+
+        RpcError where the header does not hash to it: on QBFT and IBFT seals are left out, which is not followed here.
+        """
+        header = self._rpc.ask("eth_getBlockByHash", block.hash, False)
+        if header is None:
+            raise NotFound("the chain has no such block", clause="block", seen=block.hash)
+        if headers.header_hash(header) != block.hash:
+            raise RpcError("the header does not hash to the block's hash", said=block.hash, clause="header")
+        with self._foreign():
+            return raw(header["stateRoot"])
 
     # --- accounts and transactions ---
 
