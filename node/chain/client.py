@@ -18,7 +18,7 @@ from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
 from node.errors import HanseError, NotFound, Refused, Retry
-from node.model import Address, Block, BlockHash, Directory, Event, Head, TxHash
+from node.model import Address, Block, BlockHash, Directory, Event, Head, TxHash, raw
 from node.recursion import kept_recursion_limit
 from node.signature import keccak
 
