@@ -1,7 +1,7 @@
 """A whole alliance in one process: real homes, real keys, real contracts, a real gateway for every member.
 
-    with alliance(tmp_path, rpc, names=("alice", "bob", "carol")) as people:
-        published = publish(people["alice"].node, path, title="Mill 7")
+with alliance(tmp_path, rpc, names=("alice", "bob", "carol")) as people:
+    published = publish(people["alice"].node, path, title="Mill 7")
 """
 
 from __future__ import annotations
