@@ -19,7 +19,7 @@ from node.sums import plan_of
 reading = APIRouter(tags=["training"], dependencies=[Depends(needs("read"))])
 operating = APIRouter(tags=["training"], dependencies=[Depends(needs("operate"))])
 
-_PLAN = {
+_PLAN: dict[str, Any] = {
     "title": "Which mills will need a new bearing",
     "algorithm": "logistic",
     "params": {"columns": ["hours", "vibration"], "label": "failed"},
@@ -67,6 +67,12 @@ def open_training(node: OurNode, asked: Opening, idempotency_key: Key = None) ->
 def training_shown(node: OurNode, number: TrainingPath) -> Any:
     """One training: its phase, members and deadline."""
     return plain(show.training(training_of(node.ledger, number)))
+
+
+@reading.get("/trainings/{number}/rounds", **many(show.Round, 404))
+def rounds(node: OurNode, number: TrainingPath) -> Any:
+    """The sums posted so far; anybody can fetch their bytes and recompute them."""
+    return [plain(found) for found in show.rounds(training_of(node.ledger, number))]
 
 
 @operating.post("/trainings/{number}/join", **one(training.JoinedTraining, 404, 409, 504))

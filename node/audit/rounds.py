@@ -20,7 +20,7 @@ from node.audit.history import History
 from node.audit.report import Sheet
 from node.documents import PublicKey
 from node.errors import Retry, Untrusted
-from node.ledger import Round, Training
+from node.ledger import Round, Seat, Training
 from node.model import Digest, Event, Phase, Vector
 from node.signature import keccak
 from node.store import Cid, dag
@@ -54,17 +54,24 @@ def _small(training: Training) -> Iterator[Cid]:
 
 def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Training) -> None:
     name = f"training {training.id}"
-    with sheet.check(13, name):
+    with sheet.check(13, name) as planned:
         _check_plan(blobs, training)
     for seat in training.seats:
         with sheet.check(13, f"{name} key of {seat.member}"):
-            key = blobs.document(PublicKey, seat.hpke)
-            if key.member != seat.member:
-                raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
+            _check_key(blobs, seat)
     totals = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
     with sheet.check(17, name):
         _check_transcript(history, training)
-    _check_model(sheet, history, blobs, (training, totals))
+    if training.phase == Phase.VOID:
+        return
+    if training.phase != Phase.FINAL:
+        sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
+    elif planned.failed or None in totals:
+        sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
+    else:
+        with sheet.check(18, name):
+            _check_model(blobs, training, [total for total in totals if total])
+            _check_attested(history, training)
 
 
 # --- 13 ---
@@ -81,31 +88,38 @@ def _check_plan(blobs: Blobs, training: Training) -> None:
                         needed=f"at most {layout.members}")  # fmt: skip
 
 
+def _check_key(blobs: Blobs, seat: Seat) -> None:
+    """13. The key to which the others seal shares is served, and names its member."""
+    key = blobs.document(PublicKey, seat.hpke)
+    if key.member != seat.member:
+        raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
+
+
 # --- 14, 15, 16 ---
 
 
 def _check_round(sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Round]) -> bytes | None:
     """Judge one round; the sum's bytes where they are certain, None where they are not."""
     training, round_ = at
-    name = f"training {training.id} round {round_.number}"
+    name, failed = f"training {training.id} round {round_.number}", set[int]()
     for position, vector in round_.vectors.items():
-        with sheet.check(14, f"{name} of {training.seats[position].member}"):
+        with sheet.check(14, f"{name} of {training.seats[position].member}") as judged:
             _check_vector(blobs, vector)
+        failed |= {14} if judged.failed else set()
     for position, seed in round_.seeds.items():
-        with sheet.check(15, f"{name} of {training.seats[position].member}"):
+        with sheet.check(15, f"{name} of {training.seats[position].member}") as judged:
             _check_seed(seed, round_.keys[position].seed)
-    if round_.total is None:
-        if round_.vectors:
-            sheet.leave(16, name, f"{_OPEN}: no sum is posted" if training.phase != Phase.VOID else "the round is void")
+        failed |= {15} if judged.failed else set()
+    if not round_.vectors:
         return None
-    for check in (14, 15):
-        if sheet.failed(check, f"{name} "):
-            sheet.leave(16, name, f"cannot be made again: see check {check}", clause=f"check {check}")
-            return None
-    total = b""
+    if round_.total is None or failed:
+        because = f"check {min(failed)}" if failed else "no sum is posted"
+        sheet.leave(16, name, f"cannot be made again: {because}", clause=because)
+        return None
+    total = None
     with sheet.check(16, name):
         total = _check_sum(history, blobs, training, round_)
-    return total or None
+    return total
 
 
 def _check_vector(blobs: Blobs, vector: Vector) -> None:
@@ -209,23 +223,7 @@ def _word(value: str | int | bytes) -> bytes:
 # --- 18, 19 ---
 
 
-def _check_model(
-    sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Sequence[bytes | None]]
-) -> None:  # fmt: skip
-    training, totals = at
-    name = f"training {training.id}"
-    if training.phase == Phase.VOID:
-        return
-    if training.phase != Phase.FINAL:
-        return sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
-    if sheet.failed(13, name) or None in totals:
-        return sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
-    with sheet.check(18, name):
-        _check_derived(blobs, training, [total for total in totals if total])
-        _check_attested(history, training)
-
-
-def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
+def _check_model(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
     """18. The model follows from plan and sums, is served, and its digest is the one made final and attested."""
     plan = sums.Plan.decode(blobs.block(training.terms.plan))
     state = plan.steps.start(plan.params)

@@ -66,7 +66,9 @@ class _Chapters:
     def end(self) -> None:
         if self._chapter:
             took = time.monotonic() - self._began
-            self._status.console.print(f"[green]✓[/green] {took:5.1f} s  {self._chapter}\n           [dim]{self._note}[/dim]")
+            self._status.console.print(
+                f"[green]✓[/green] {took:5.1f} s  {self._chapter}\n           [dim]{self._note}[/dim]"
+            )
 
 
 @contextmanager
@@ -100,15 +102,18 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     equal = "the same model to the last bit" if document["federated_equals_pooled"] else "NOT the same model"
     found = document["tamper"]["findings"]
     memory = f", {document['memory_mb']:.0f} MB" if document["memory_mb"] else ""
+    records = sum(d["records"] for d in document["datasets"])
+    audited = f"{audit['checks']} checks, {audit['untrusted']} untrusted, {audit['unchecked']} could not be checked"
+    because = f"by clause {refused['clause']}: {refused['seen']} is not {refused['needed']}"
     return [
-        ("published", f"{sum(d['records'] for d in document['datasets'])} records by {len(document['members'])} members"),
+        ("published", f"{records} records by {len(document['members'])} members"),
         ("granted", f"{grant['owner']} to {grant['consumer']}: {grant['bytes']} bytes, fetched and verified"),
-        ("refused", f"{refused['member']}, by clause {refused['clause']}: {refused['seen']} is not {refused['needed']}"),
+        ("refused", f"{refused['member']}, {because}"),
         ("revoked", f"a later fetch is refused by clause {grant['later_fetch']['clause']}"),
         ("accuracy", f"federated {accuracy['federated']:.3f}, pooled {accuracy['pooled']:.3f} "
                      f"on {accuracy['records']} records held out; {equal}"),
         ("each alone", local),
-        ("audit", f"{audit['checks']} checks, {audit['untrusted']} untrusted, {audit['unchecked']} could not be checked"),
+        ("audit", audited),
         ("one bit flipped", f"found by check {found[0]['check']}" if found else "NOT FOUND"),
         ("gas", ", ".join(f"{name} {value:,}" for name, value in document["gas"].items())),
         ("took", f"{document['seconds']} s{memory}"),

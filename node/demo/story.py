@@ -120,8 +120,8 @@ def _train(alliance: Alliance, document: Document, folder: Path, show: Show) -> 
                                               {"dataset": _of(document, n)["dataset"]}))  # fmt: skip
     state = _watch(first, opened["id"], show)
     document["training"] = {"id": opened["id"], **first.get(f"/trainings/{opened['id']}/result")}
-    document["rounds"] = state["rounds"]
-    show.note(f"{len(state['rounds'])} sums, model {document['training']['model'][:18]}...")
+    document["rounds"] = first.get(f"/trainings/{opened['id']}/rounds")
+    show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}...")
 
 
 def _compare(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
@@ -185,7 +185,7 @@ def _watch(person: Person, training: str, show: Show) -> Document:
     until, seen = time.monotonic() + TRAINING_SECONDS, ""
     while time.monotonic() < until:
         state: Document = person.get(f"/trainings/{training}")
-        now = f"{state['phase']}, round {state['round']}"
+        now = f"{state['phase']}, round {state['rounds']}"
         if now != seen:
             show.note(now)
             seen = now

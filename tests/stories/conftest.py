@@ -1,0 +1,5 @@
+"""What the stories' tests share."""
+
+from tests.store.conftest import serve
+
+__all__ = ["serve"]
