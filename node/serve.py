@@ -9,8 +9,11 @@ A dead chain stops nothing: what was followed is served, and following goes on w
 
 from __future__ import annotations
 
+import copy
 import logging
+import signal
 import threading
+from typing import TYPE_CHECKING
 
 from node.errors import HanseError, Misuse
 from node.model import TrainingId
@@ -18,40 +21,53 @@ from node.trainer import Trainer
 from node.training import joined
 from node.wiring import Node
 
+if TYPE_CHECKING:
+    import uvicorn
+
 log = logging.getLogger("uvicorn.error")
 STOP_SECONDS = 10
 
 
 def serve(node: Node) -> None:
-    """Returns after a graceful stop: requests under way are given ten seconds."""
-    import uvicorn
-
-    from node.api import create_app
-
-    host, port = _listen(node.settings.listen)
-    config = uvicorn.Config(
-        create_app(node),
-        host=host,
-        port=port,
-        log_level="info",
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
-        proxy_headers=False,
-    )
+    """Returns after a graceful stop: requests under way are given ten seconds. To be called in the main thread."""
     stop, poll = threading.Event(), node.settings.poll
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Uvicorn stops gracefully and then raises the signal again for whoever was there before: that ends here.
+        signal.signal(number, lambda *_: stop.set())
     threads = [
         threading.Thread(target=node.follower.run, args=(stop,), kwargs={"every": poll}, name="follow", daemon=True),
         threading.Thread(target=take_part, args=(node, stop), kwargs={"every": poll}, name="train", daemon=True),
     ]
+    server = _server(node)
     for thread in threads:
         thread.start()
     try:
-        uvicorn.Server(config).run()
+        server.run()
     finally:
         stop.set()
         for thread in threads:
             thread.join(timeout=STOP_SECONDS)
+
+
+def _server(node: Node) -> uvicorn.Server:
+    import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
+
+    from node.api import create_app
+
+    host, port = _listen(node.settings.listen)
+    logging_ = copy.deepcopy(LOGGING_CONFIG)
+    logging_["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    config = uvicorn.Config(
+        create_app(node),
+        host=host,
+        port=port,
+        log_config=logging_,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        proxy_headers=False,
+    )
+    return uvicorn.Server(config)
 
 
 def take_part(node: Node, stop: threading.Event, *, every: float) -> None:
@@ -66,7 +82,7 @@ def take_part(node: Node, stop: threading.Event, *, every: float) -> None:
 
 
 def _step(node: Node, trainers: dict[TrainingId, Trainer], number: TrainingId) -> None:
-    """One training's trouble must not end our part in the others; after a defect a new trainer goes on from the disk."""
+    """One training's trouble must not end our part in the others; after a defect a new trainer takes it up."""
     try:
         if number not in trainers:
             trainers[number] = Trainer(node, number)

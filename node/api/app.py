@@ -75,8 +75,10 @@ def _misused(request: Request, exc: Exception) -> JSONResponse:
 
 def _http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
-    code = {404: "not_found", 405: "usage"}.get(exc.status_code, "error")
-    answer = _problem({"code": code, "message": str(exc.detail)}, exc.status_code)
+    code = {400: "usage", 404: "not_found", 405: "usage"}.get(exc.status_code, "error")
+    detail: object = exc.detail
+    record = detail if isinstance(detail, dict) else {"code": code, "message": str(detail)}
+    answer = _problem(record, exc.status_code)
     answer.headers.update(exc.headers or {})
     return answer
 

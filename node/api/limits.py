@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from node.errors import Misuse
@@ -27,8 +28,12 @@ HEADERS = (
 )
 
 
-class TooLarge(Exception):
-    """A body went on after its limit."""
+class TooLarge(HTTPException):
+    """A body over its limit. FastAPI lets exceptions of this family pass while it reads a body."""
+
+    def __init__(self, largest: int) -> None:
+        record = Misuse("the request is too large", clause="size", needed=f"at most {largest} bytes").record()
+        super().__init__(413, record)  # type: ignore[arg-type]  # the error's record is the detail
 
 
 class Limits:
@@ -41,24 +46,19 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": _with_defaults(message.get("headers", ()))}
             await send(message)
 
-        counted = receive if scope["path"] in self._uploads else self._counted(receive)
-        try:
-            if scope["path"] not in self._uploads and _declared(scope) > self._largest:
-                raise TooLarge
-            await self._app(scope, counted, sending)
-        except TooLarge:
-            if started:
-                raise
-            await _refuse(sending, self._largest)
+        if scope["path"] in self._uploads:
+            await self._app(scope, receive, sending)
+        elif _declared(scope) > self._largest:
+            too_large = TooLarge(self._largest)
+            await JSONResponse(too_large.detail, too_large.status_code)(scope, receive, sending)
+        else:
+            await self._app(scope, self._counted(receive), sending)
 
     def _counted(self, receive: Receive) -> Receive:
         seen = 0
@@ -68,7 +68,7 @@ class Limits:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._largest:
-                raise TooLarge
+                raise TooLarge(self._largest)
             return message
 
         return receiving
@@ -84,13 +84,3 @@ def _with_defaults(given: Any) -> list[tuple[bytes, bytes]]:
     own = list(given)
     names = {name.lower() for name, _ in own}
     return own + [(name, value) for name, value in HEADERS if name not in names]
-
-
-async def _refuse(send: Send, largest: int) -> None:
-    record = Misuse("the request is too large", clause="size", needed=f"at most {largest} bytes").record()
-    answer = JSONResponse(record, 413, {"Connection": "close"})
-    await answer({"type": "http"}, _nothing, send)
-
-
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}

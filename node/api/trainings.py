@@ -19,7 +19,7 @@ from node.sums import plan_of
 reading = APIRouter(tags=["training"], dependencies=[Depends(needs("read"))])
 operating = APIRouter(tags=["training"], dependencies=[Depends(needs("operate"))])
 
-_PLAN = {
+_PLAN: dict[str, Any] = {
     "title": "Which mills will need a new bearing",
     "algorithm": "logistic",
     "params": {"columns": ["hours", "vibration"], "label": "failed"},
