@@ -602,6 +602,9 @@ DONE: dict[str, tuple[set[int], set[int], Callable[[World, list[DatasetId]], obj
     "a seed that was not committed to": ({15}, {16, 18}, _train(seed=_flipped)),
     "a sum that is none, by a dishonest aggregator": ({16}, {18}, _train(total=_flipped)),
     "a model that does not follow from the sums": ({18}, set(), _train(model=_flipped)),
+    "an envelope record beyond all bounds": (
+        set(), {8}, lambda w, d: w.publish(BOB, b"x", lie=lambda e: replace(e, size=1 << 50))
+    ),
     "readable text": ({20}, set(), _readable),
     "a member's name": ({20}, set(), _named),
 }  # fmt: skip
