@@ -33,6 +33,7 @@ MOST = 5000
 ATTEMPTS = 5
 """Reorgs in the middle of one step before it gives up."""
 
+PAUSE = 0.05
 STEP_SECONDS = 60.0
 LONGEST_PAUSE = 30.0
 
@@ -111,6 +112,7 @@ class Follower:
                 attempts += not isinstance(exc, _Overtaken)
                 if attempts == ATTEMPTS or time.monotonic() > until:
                     raise
+                time.sleep(PAUSE)  # an endpoint may need a moment to know its own chain again
                 continue
             except Untrusted:
                 self._forget_unverified()

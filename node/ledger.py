@@ -44,6 +44,9 @@ from node.model import (
     Version,
 )
 
+MAX_PAUSE = 7 * 86_400
+"""Seconds; the contract's constant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -133,15 +136,31 @@ class Training:
     void: model.Reason = model.Reason.NONE
     model: Digest = ZERO
     attested: frozenset[Address] = frozenset()
+    """Who derived that same model."""
+    disputed: frozenset[Address] = frozenset()
+    """Who derived another one."""
 
     @property
     def round(self) -> int:
         """Number of the round under way: how many sums have been posted."""
         return sum(r.total is not None for r in self.rounds)
 
+    def of(self, number: int) -> Round:
+        """A round, empty where nothing was posted for it."""
+        return next((r for r in self.rounds if r.number == number), Round(number))
+
     def position(self, member: Address) -> int | None:
         """The member's position in the roster, None where it has not joined."""
         return next((i for i, seat in enumerate(self.seats) if seat.member == member), None)
+
+    def answered(self, member: Address) -> bool:
+        """Whether the member has said what model it derived."""
+        return member in self.attested | self.disputed
+
+    @property
+    def needed(self) -> int:
+        """Fewest members with whom a round goes on."""
+        return max(self.terms.minimum, self.terms.threshold)
 
 
 @dataclass(slots=True)
@@ -193,7 +212,7 @@ def member_of(ledger: Ledger, account: Address) -> Member:
 def require_active(ledger: Ledger, account: Address) -> Member:
     """Refuse anybody but an active member."""
     found = ledger.members.get(account)
-    if found is None or found.state != MemberState.ACTIVE or not found.roles & Role.MEMBER:
+    if found is None or not _may_act(found):
         raise Refused(
             "only an active member may do this",
             clause="member",
@@ -262,6 +281,8 @@ def _on(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 @_on(model.Entered)
 def _entered(said: model.Entered, ledger: Ledger, at: Position) -> None:
+    need = sum(len(entries) for entries in ledger.directory.values())
+    _rule(said.change == need, "change", seen=said.change, needed=need)
     name = model.raw(said.name).rstrip(b"\0").decode("ascii", "replace")
     ledger.directory[name].append(said)
 
@@ -269,9 +290,11 @@ def _entered(said: model.Entered, ledger: Ledger, at: Position) -> None:
 @_on(model.Admitted)
 def _admitted(said: model.Admitted, ledger: Ledger, at: Position) -> None:
     _rule(said.account not in ledger.members, "admitted once", seen=said.account)
-    _rule(said.index == len(ledger.members) + 1, "index", seen=said.index, needed=len(ledger.members) + 1)
+    index = 1 + max((member.index for member in ledger.members.values()), default=0)
+    _rule(said.index == index, "index", seen=said.index, needed=index)
     _rule(said.roles in range(1, 8), "roles", seen=said.roles)
-    _advance(ledger, said.epoch)
+    if not said.epoch == ledger.epoch == 0:  # the founders share epoch 0
+        _advance(ledger, said.epoch)
     ledger.members[said.account] = Member(
         said.account, said.index, MemberState.ACTIVE, Role(said.roles), said.card, at.time
     )
@@ -282,6 +305,7 @@ def _state_changed(said: model.StateChanged, ledger: Ledger, at: Position) -> No
     found = _known(ledger, said.account)
     _rule(found.state != MemberState.EXPELLED, "expelled for good", seen=said.account)
     _rule(MemberState.ACTIVE <= said.state <= MemberState.EXPELLED, "state", seen=said.state)
+    _rule(said.state != found.state, "a change", seen=said.state)
     _advance(ledger, said.epoch)
     ledger.members[said.account] = replace(found, state=MemberState(said.state))
 
@@ -289,10 +313,12 @@ def _state_changed(said: model.StateChanged, ledger: Ledger, at: Position) -> No
 @_on(model.AccountRotated)
 def _rotated(said: model.AccountRotated, ledger: Ledger, at: Position) -> None:
     found = _known(ledger, said.from_)
+    _rule(found.state != MemberState.EXPELLED, "expelled for good", seen=said.from_)
     _rule(said.to not in ledger.members, "new account", seen=said.to)
     _rule(found.index == said.index, "index", seen=said.index, needed=found.index)
     _advance(ledger, said.epoch)
-    del ledger.members[said.from_]
+    # The old account stays known by its index: its successor takes over what it owns.
+    ledger.members[said.from_] = replace(found, state=MemberState.EXPELLED)
     ledger.members[said.to] = replace(found, account=said.to)
 
 
@@ -309,6 +335,7 @@ def _approved(said: model.Approved, ledger: Ledger, at: Position) -> None:
 
 @_on(model.PauseSet)
 def _pause_set(said: model.PauseSet, ledger: Ledger, at: Position) -> None:
+    _rule(said.until <= at.time + MAX_PAUSE, "longest pause", seen=said.until, needed=at.time + MAX_PAUSE)
     _advance(ledger, said.epoch)
     ledger.paused_until = said.until
 
@@ -316,8 +343,10 @@ def _pause_set(said: model.PauseSet, ledger: Ledger, at: Position) -> None:
 @_on(model.Published)
 def _published(said: model.Published, ledger: Ledger, at: Position) -> None:
     _active(ledger, said.owner, at)
-    found = ledger.datasets.get(said.id)
-    version = PublishedVersion(said.version, said.content, at)
+    found, content = ledger.datasets.get(said.id), said.content
+    _rule(ZERO not in (content.commitment, content.envelope, content.policy), "digests", seen=said.id)
+    _rule(content.uses in range(4), "uses", seen=content.uses)
+    version = PublishedVersion(said.version, content, at)
     if found is None:
         _rule(said.version == 1, "first version", seen=said.version, needed=1)
         ledger.datasets[said.id] = Dataset(said.id, said.owner, DatasetState.ACTIVE, (version,))
@@ -330,7 +359,8 @@ def _published(said: model.Published, ledger: Ledger, at: Position) -> None:
 
 @_on(model.Retired)
 def _retired(said: model.Retired, ledger: Ledger, at: Position) -> None:
-    found = _dataset(ledger, said.id)
+    found, owner = _dataset(ledger, said.id), _known(ledger, said.owner)
+    _rule(owner.state == MemberState.ACTIVE, "an active member", seen=said.owner)
     _rule(found.owner == said.owner, "owner", seen=said.owner, needed=found.owner)
     ledger.datasets[said.id] = replace(found, state=DatasetState.RETIRED)
 
@@ -339,6 +369,7 @@ def _retired(said: model.Retired, ledger: Ledger, at: Position) -> None:
 def _transferred(said: model.Transferred, ledger: Ledger, at: Position) -> None:
     found = _dataset(ledger, said.id)
     _rule(found.owner == said.from_, "owner", seen=said.from_, needed=found.owner)
+    _rule(_has_successor(ledger, said.from_, at), "by its owner", seen=said.from_)
     _active(ledger, said.to, at)
     ledger.datasets[said.id] = replace(found, owner=said.to)
 
@@ -346,6 +377,7 @@ def _transferred(said: model.Transferred, ledger: Ledger, at: Position) -> None:
 @_on(model.Anchored)
 def _anchored(said: model.Anchored, ledger: Ledger, at: Position) -> None:
     _active(ledger, said.owner, at)
+    _rule(ZERO not in (said.root, said.list) and said.size > 0, "digests", seen=said.root)
     key = (said.owner, said.root)
     _rule(key not in ledger.anchors, "anchored once", seen=said.root)
     ledger.anchors[key] = said
@@ -356,6 +388,10 @@ def _requested(said: model.Requested, ledger: Ledger, at: Position) -> None:
     _active(ledger, said.consumer, at)
     found = _dataset(ledger, said.dataset)
     _rule(said.version == found.current.number, "current version", seen=said.version, needed=found.current.number)
+    _rule(said.id not in ledger.grants and said.id not in ledger.withdrawn, "undecided", seen=said.id)
+    first = ledger.requests.get(said.id)
+    if first is not None and first.consumer != said.consumer:
+        return  # the contract cannot know whose terms an id stands for: nobody takes another's request away
     ledger.requests[said.id] = Request(said.id, said.dataset, said.version, said.consumer, said.request, at)
 
 
@@ -391,13 +427,15 @@ def _revoked(said: model.Revoked, ledger: Ledger, at: Position) -> None:
     found = ledger.grants.get(said.id)
     _rule(found is not None and found.state == GrantState.GRANTED, "revokes a standing grant", seen=said.id)
     assert found is not None
+    _rule(said.dataset == found.terms.dataset, "dataset", seen=said.dataset, needed=found.terms.dataset)
     owner = _dataset(ledger, said.dataset, even_retired=True).owner
-    _rule(said.by in (owner, found.terms.owner, found.terms.consumer), "a party", seen=said.by)
+    _rule(said.by in (owner, found.terms.consumer), "a party", seen=said.by, needed=(owner, found.terms.consumer))
     ledger.grants[said.id] = replace(found, state=GrantState.REVOKED, ended=at)
 
 
 @_on(model.Withdrawn)
 def _withdrawn(said: model.Withdrawn, ledger: Ledger, at: Position) -> None:
+    _known(ledger, said.consumer)
     _rule(said.id not in ledger.grants and said.id not in ledger.withdrawn, "undecided", seen=said.id)
     ledger.withdrawn.add(said.id)
 
@@ -416,12 +454,17 @@ def _opened(said: model.Opened, ledger: Ledger, at: Position) -> None:
     _rule(3 <= terms.seats <= 64 and 3 <= terms.minimum <= terms.seats, "seats", seen=(terms.seats, terms.minimum))
     _rule(terms.seats < 2 * terms.threshold <= 2 * terms.seats, "threshold", seen=terms.threshold, needed=terms.seats)
     _rule(terms.ring in (32, 64) and terms.rounds > 0, "ring and rounds", seen=(terms.ring, terms.rounds))
+    _rule(terms.plan != ZERO, "plan", seen=terms.plan)
+    durations = (terms.join_seconds, terms.phase_seconds, terms.challenge_seconds)
+    _rule(0 not in durations, "durations", seen=durations)
+    _rule(said.join_until == at.time + terms.join_seconds, "deadline", seen=said.join_until)
     ledger.trainings[said.id] = Training(said.id, said.opener, terms, Phase.JOINING, said.join_until)
 
 
 @_on(model.Joined)
 def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
     found = _training(ledger, said.id, Phase.JOINING)
+    _in_time(found, at)
     _active(ledger, said.member, at)
     _rule(found.position(said.member) is None, "joined once", seen=said.member)
     _rule(said.position == len(found.seats) < found.terms.seats, "position", seen=said.position)
@@ -441,30 +484,33 @@ def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
 def _keyed(said: model.Keyed, ledger: Ledger, at: Position) -> None:
     found = _training(ledger, said.id, Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
     _seated(found, said.member, said.position)
-    round_ = _round(found, said.round)
+    need = found.round
+    if found.phase == Phase.KEYING:
+        _in_time(found, at)
+    else:  # a member that missed a round returns with the next
+        need += 1
+    _rule(said.round == need, "round", seen=said.round, needed=need)
+    round_ = found.of(said.round)
     _rule(said.position not in round_.keys, "keyed once", seen=said.position)
     _put(ledger, found, replace(round_, keys=round_.keys | {said.position: said.keys}))
 
 
 @_on(model.Contributed)
 def _contributed(said: model.Contributed, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.CONTRIBUTING)
-    _seated(found, said.member, said.position)
-    _in_time(found, at)
-    round_ = _round(found, said.round)
-    _rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    found, round_ = _posted(ledger, said, Phase.CONTRIBUTING, at)
     _rule(said.position in round_.keys, "posted keys for the round", seen=said.position)
     _rule(said.position not in round_.vectors, "contributes once", seen=said.position)
+    after = found.of(said.round + 1)
+    following = said.next.x != ZERO
+    _rule(not following or said.position not in after.keys, "keyed once", seen=said.position)
     _put(ledger, found, replace(round_, vectors=round_.vectors | {said.position: said.vector}))
-    if said.next.x != ZERO:
-        _put_next(ledger, said)
+    if following:  # they wait in a round of their own until the aggregate opens it
+        _put(ledger, found, replace(after, keys=after.keys | {said.position: said.next}))
 
 
 @_on(model.Revealed)
 def _revealed(said: model.Revealed, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.REVEALING)
-    _seated(found, said.member, said.position)
-    round_ = _round(found, said.round)
+    found, round_ = _posted(ledger, said, Phase.REVEALING, at)
     _rule(said.position in round_.vectors, "a survivor", seen=said.position)
     _rule(said.position not in round_.seeds, "reveals once", seen=said.position)
     _put(ledger, found, replace(round_, seeds=round_.seeds | {said.position: said.seed}))
@@ -473,38 +519,59 @@ def _revealed(said: model.Revealed, ledger: Ledger, at: Position) -> None:
 @_on(model.Aggregated)
 def _aggregated(said: model.Aggregated, ledger: Ledger, at: Position) -> None:
     found = _training(ledger, said.id, Phase.AGGREGATING)
+    _in_time(found, at)
     _rule(found.position(said.poster) is not None, "a joined member", seen=said.poster)
-    round_ = _round(found, said.round)
+    _rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    round_ = found.of(said.round)
     _rule(said.survivors == _bits(round_.vectors), "survivors", seen=said.survivors, needed=_bits(round_.vectors))
+    _rule(said.last or said.round + 1 < found.terms.rounds, "last round", seen=said.round, needed=found.terms.rounds)
     _put(ledger, found, replace(round_, total=said.vector, poster=said.poster, survivors=said.survivors))
 
 
 @_on(model.PhaseChanged)
 def _phase_changed(said: model.PhaseChanged, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id)
-    _rule((found.phase, Phase(said.phase)) in _STEPS, "phase", seen=(found.phase.name, Phase(said.phase).name))
-    ledger.trainings[said.id] = replace(found, phase=Phase(said.phase), deadline=said.deadline)
+    found, phase = _training(ledger, said.id), Phase(said.phase)
+    _rule((found.phase, phase) in _STEPS, "phase", seen=(found.phase.name, phase.name))
+    number = found.round - (phase == Phase.CHALLENGING)  # its sum is posted, and no other round follows
+    _rule(said.round == number, "round", seen=said.round, needed=number)
+    expected = _expected(found, phase, found.of(number))
+    _rule(said.members == expected, "members", seen=said.members, needed=expected)
+    _rule(_complete(found) or _late(found, at), "everybody, or past the deadline", seen=at.time, needed=found.deadline)
+    few = expected.bit_count() < found.needed
+    _rule(not few or phase == Phase.KEYING, "enough members", seen=expected.bit_count(), needed=found.needed)
+    seconds = found.terms.challenge_seconds if phase == Phase.CHALLENGING else found.terms.phase_seconds
+    _rule(said.deadline == at.time + seconds, "deadline", seen=said.deadline, needed=at.time + seconds)
+    ledger.trainings[said.id] = replace(found, phase=phase, deadline=said.deadline)
 
 
 @_on(model.Voided)
 def _voided(said: model.Voided, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id)
-    _rule(found.phase not in (Phase.FINAL, Phase.VOID), "still open", seen=found.phase.name)
+    found = _training(ledger, said.id, *_VOID)
+    _rule(said.reason == _VOID[found.phase], "reason", seen=said.reason, needed=_VOID[found.phase])
+    _rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    _rule(at.time > found.deadline, "deadline", seen=at.time, needed=found.deadline)
+    few = found.phase in (Phase.REVEALING, Phase.AGGREGATING) or _count(found) < found.needed
+    _rule(few, "too few members", seen=_count(found), needed=found.needed)
     ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=model.Reason(said.reason))
 
 
 @_on(model.Finalized)
 def _finalized(said: model.Finalized, ledger: Ledger, at: Position) -> None:
     found = _training(ledger, said.id, Phase.CHALLENGING)
-    _rule(at.time >= found.deadline, "challenge window", seen=at.time, needed=found.deadline)
+    _rule(found.position(said.by) is not None, "a joined member", seen=said.by)
+    _rule(at.time > found.deadline, "challenge window", seen=at.time, needed=found.deadline)
     ledger.trainings[said.id] = replace(found, phase=Phase.FINAL, model=said.model)
 
 
 @_on(model.Attested)
 def _attested(said: model.Attested, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id)
+    """The last word of each member counts."""
+    found, who = _training(ledger, said.id, Phase.FINAL), {said.member}
     _rule(found.position(said.member) is not None, "a joined member", seen=said.member)
-    ledger.trainings[said.id] = replace(found, attested=found.attested | {said.member})
+    same, other = (who, set()) if said.model == found.model else (set(), who)
+    ledger.trainings[said.id] = replace(
+        found, attested=found.attested - who | same, disputed=found.disputed - who | other
+    )
 
 
 _STEPS = {
@@ -516,6 +583,59 @@ _STEPS = {
     (Phase.AGGREGATING, Phase.KEYING),
     (Phase.AGGREGATING, Phase.CHALLENGING),
 }
+
+_VOID = {
+    Phase.JOINING: model.Reason.TOO_FEW_JOINED,
+    Phase.KEYING: model.Reason.TOO_FEW_KEYS,
+    Phase.CONTRIBUTING: model.Reason.TOO_FEW_CONTRIBUTIONS,
+    Phase.REVEALING: model.Reason.SILENT_AT_REVEAL,
+    Phase.AGGREGATING: model.Reason.NO_AGGREGATE,
+}
+"""Why a phase that is past its deadline makes the training void."""
+
+
+# --- rounds ---
+
+
+def _posted(
+    ledger: Ledger, said: model.Contributed | model.Revealed, phase: Phase, at: Position
+) -> tuple[Training, Round]:
+    """The training and its round under way, for what a member posts in time."""
+    found = _training(ledger, said.id, phase)
+    _seated(found, said.member, said.position)
+    _in_time(found, at)
+    _rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    return found, found.of(said.round)
+
+
+def _expected(training: Training, phase: Phase, round_: Round) -> int:
+    """Whom a phase waits for, as bits of positions."""
+    if phase == Phase.KEYING:
+        return _bits(range(len(training.seats)))
+    return _bits(round_.keys if phase == Phase.CONTRIBUTING else round_.vectors)
+
+
+def _count(training: Training) -> int:
+    """How many have posted what the present phase asks for."""
+    round_ = training.of(training.round)
+    posted = {Phase.JOINING: training.seats, Phase.KEYING: round_.keys, Phase.CONTRIBUTING: round_.vectors,
+              Phase.REVEALING: round_.seeds}  # fmt: skip
+    return len(posted.get(training.phase, ()))
+
+
+def _complete(training: Training) -> bool:
+    """Whether all have posted whom the present phase waits for."""
+    round_ = training.of(training.round)
+    if training.phase == Phase.AGGREGATING:
+        return not round_.vectors  # the sum is posted: this is the next round already
+    waits = {Phase.JOINING: training.terms.seats, Phase.KEYING: len(training.seats),
+             Phase.CONTRIBUTING: len(round_.keys), Phase.REVEALING: len(round_.vectors)}  # fmt: skip
+    return _count(training) == waits[training.phase]
+
+
+def _late(training: Training, at: Position) -> bool:
+    """Whether a phase may end without some: seeds and sums cannot be done without."""
+    return at.time > training.deadline and training.phase not in (Phase.REVEALING, Phase.AGGREGATING)
 
 
 # --- small checks ---
@@ -540,14 +660,24 @@ def _known(ledger: Ledger, account: Address) -> Member:
 
 def _active(ledger: Ledger, account: Address, at: Position, *, even_paused: bool = False) -> Member:
     found = _known(ledger, account)
-    _rule(found.state == MemberState.ACTIVE, "an active member", seen=f"{account} {found.state.name.lower()}")
+    _rule(_may_act(found), "an active member", seen=f"{account} {found.state.name.lower()}")
     _rule(even_paused or at.time >= ledger.paused_until, "not paused", seen=at.time, needed=ledger.paused_until)
     return found
 
 
+def _has_successor(ledger: Ledger, account: Address, at: Position) -> bool:
+    """Whether the member of this account, at whatever account it is now, may act."""
+    index = _known(ledger, account).index
+    return any(m.index == index and _may_act(m) for m in ledger.members.values()) and at.time >= ledger.paused_until
+
+
+def _may_act(member: Member) -> bool:
+    return member.state == MemberState.ACTIVE and bool(member.roles & Role.MEMBER)
+
+
 def _advance(ledger: Ledger, epoch: int) -> None:
-    """Each decision raises the epoch by one; the founders, before any decision, share epoch 0."""
-    _rule(epoch == ledger.epoch + 1 or epoch == ledger.epoch == 0, "epoch", seen=epoch, needed=ledger.epoch + 1)
+    """Each decision raises the epoch by one."""
+    _rule(epoch == ledger.epoch + 1, "epoch", seen=epoch, needed=ledger.epoch + 1)
     ledger.epoch = epoch
 
 
@@ -575,21 +705,10 @@ def _in_time(training: Training, at: Position) -> None:
     _rule(at.time <= training.deadline, "deadline", seen=at.time, needed=training.deadline)
 
 
-def _round(training: Training, number: int) -> Round:
-    return next((r for r in training.rounds if r.number == number), Round(number))
-
-
 def _put(ledger: Ledger, training: Training, round_: Round) -> None:
     others = [r for r in ledger.trainings[training.id].rounds if r.number != round_.number]
     rounds = tuple(sorted([*others, round_], key=lambda r: r.number))
     ledger.trainings[training.id] = replace(ledger.trainings[training.id], rounds=rounds)
-
-
-def _put_next(ledger: Ledger, said: model.Contributed) -> None:
-    """Keys for the next round wait in a round of their own until the aggregate opens it."""
-    found = ledger.trainings[said.id]
-    after = _round(found, said.round + 1)
-    _put(ledger, found, replace(after, keys=after.keys | {said.position: said.next}))
 
 
 def _bits(positions: Iterable[int]) -> int:

@@ -76,8 +76,8 @@ def _misused(request: Request, exc: Exception) -> JSONResponse:
 def _http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     code = {400: "usage", 404: "not_found", 405: "usage"}.get(exc.status_code, "error")
-    detail: Any = exc.detail
-    record = detail if isinstance(detail, dict) else {"code": code, "message": detail}
+    detail: object = exc.detail
+    record = detail if isinstance(detail, dict) else {"code": code, "message": str(detail)}
     answer = _problem(record, exc.status_code)
     answer.headers.update(exc.headers or {})
     return answer

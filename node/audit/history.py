@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from node import ledger as rules
-from node import model
+from node import model, patricia
 from node.audit.report import Sheet
 from node.chain import encode, typed
 from node.chain.artifacts import artifact, same_code
@@ -37,6 +37,9 @@ LEFT: dict[str, tuple[str, ...]] = {
 
 _DECISIONS = (model.Admitted, model.StateChanged, model.AccountRotated, model.PauseSet, model.Entered)
 _FUNCTIONS: dict[type, str] = dict(zip(_DECISIONS, ("admit", "setState", "rotate", "pause", "enter"), strict=True))
+HEAD_SLOT = 0
+"""Where every contract keeps its running hash: 28 bytes, then the number in 4."""
+
 _IS_VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and the answer that means yes
 
 
@@ -137,7 +140,7 @@ def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, bl
     with sheet.check(2, "directory"):
         found = [(n, chain.call_at(at, "Consortium", "entry", name_of(n), block=block.number)) for n in model.CONTRACTS]
         entries = tuple(Entry(name, entry.at, entry.code_hash, entry.from_) for name, entry in found)
-        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, entries[0].at]), entries)
+        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, *(e.at for e in entries)]), entries)
     return None
 
 
@@ -205,6 +208,7 @@ def _check_complete(sheet: Sheet, history: History, events: Mapping[str, Sequenc
             _check_head(history, name, events[name])
         if judged.failed:
             history.unsound[name] = "its events are not those the contract counted (check 3)"
+    _check_state(sheet, history)
 
 
 def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
@@ -219,6 +223,34 @@ def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
     if head != needed:
         where = _first_false(history, name, after)
         raise Untrusted(f"an event was altered{where}", clause="running hash", seen=head.hash, needed=needed.hash)
+
+
+def _check_state(sheet: Sheet, history: History) -> None:
+    """Code and running hash of each contract are what the audited block's state root holds (EIP-1186)."""
+    root = b""
+    with sheet.check(3, f"state root of block {history.block.number}") as judged:
+        root = history.chain.state_root(history.block)
+    for name in LEFT:
+        if judged.unseen:
+            return  # an endpoint without headers that hash, or without proofs: said once
+        if name in history.unsound:
+            continue
+        with sheet.check(3, f"{name} in the state") as judged:
+            _check_proven(history, name, root)
+        if judged.failed and not judged.unseen:
+            history.unsound[name] = "it is not what the audited block's state holds (check 3)"
+
+
+def _check_proven(history: History, name: str, root: bytes) -> None:
+    at, number = address(history.directory, name), history.block.number
+    proof = history.chain.proof(at, [HEAD_SLOT], number)
+    account = patricia.account_in(root, at, proof.account)
+    if account.code_hash != keccak(history.chain.code(at, number)):
+        raise Untrusted("the state holds other code", clause="proof", seen=account.code_hash.hex())
+    word = patricia.word_in(account.storage, HEAD_SLOT, proof.slots[0][2]).hex()
+    head = history.chain.head_of(history.directory, name, block=number)
+    if word != head.hash[2:] + f"{head.seq:08x}":
+        raise Untrusted("the state holds another running hash", clause="proof", seen=word, needed=head)
 
 
 def _first_false(history: History, name: str, after: Sequence[tuple[Event, Head]]) -> str:

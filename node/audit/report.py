@@ -107,10 +107,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Untrusted's if anything is; Retry's if the history itself (checks 1 to 4) could not be judged; else 0."""
+        """Untrusted's if anything is; Retry's if the events could not all be judged (check 4); else 0."""
         if self.untrusted:
             return Untrusted.exit_code
-        return Retry.exit_code if any(check.state == "unchecked" for check in self.checks[:4]) else 0
+        return Retry.exit_code if self.checks[3].state == "unchecked" else 0
 
 
 class Sheet:
@@ -148,10 +148,11 @@ class Sheet:
 
 
 class Judging:
-    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or could not be looked at."""
+    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or (then `unseen`) was not looked at."""
 
     def __init__(self, sheet: Sheet, number: int, subject: str) -> None:
-        self._sheet, self._number, self._subject, self.failed = sheet, number, subject, False
+        self._sheet, self._number, self._subject = sheet, number, subject
+        self.failed = self.unseen = False
 
     def __enter__(self) -> Judging:
         return self
@@ -159,7 +160,7 @@ class Judging:
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> bool:
         if not isinstance(exc, (HanseError, FederationError)):
             return False
-        self.failed = True
+        self.failed, self.unseen = True, isinstance(exc, (Retry, NotFound))
         self._sheet.note(self._number, self._subject, exc)
         return True
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from node.chain import abi, decode, directories, encode, failures, logs
+from node.chain import abi, answers, decode, directories, encode, failures, headers, logs
 from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
-from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
-from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash, raw
+from node.errors import HanseError, NotFound, Refused, Retry
+from node.model import Address, Block, BlockHash, Directory, Event, Head, TxHash, raw
 from node.recursion import kept_recursion_limit
 from node.signature import keccak
 
@@ -71,7 +71,7 @@ class Chain:
     def block(self, which: int | str | BlockHash) -> Block:
         """By number, hash or tag ("latest"). NotFound where the chain has none."""
         with self._foreign():
-            return _block(self._block(which))
+            return answers.block(self._block(which), asked=which)
 
     def final(self, depth: int | None = None) -> int:
         """Number of the newest block that will not change: `depth` below the head, or what the chain itself says.
@@ -83,7 +83,7 @@ class Chain:
         number: int = head["number"]
         if depth is not None:
             return max(number - depth, 0)
-        if self.is_development or _is_bft(bytes(head.get("proofOfAuthorityData", b""))):
+        if self.is_development or answers.is_bft(bytes(head.get("proofOfAuthorityData", b""))):
             return number
         try:
             finalized = self.block("finalized").number
@@ -158,8 +158,20 @@ class Chain:
         """Merkle proofs of storage (EIP-1186). RpcError where the endpoint does not offer them."""
         found = self._rpc.ask("eth_getProof", address, [f"0x{slot:064x}" for slot in slots], hex(block))
         with self._foreign():
-            of_slots = [(int(s["key"], 16), int(s["value"], 16), _bytes(s["proof"])) for s in found["storageProof"]]
-            return Proof(_bytes(found["accountProof"]), raw(found["storageHash"]), tuple(of_slots))
+            return answers.proof(found)
+
+    def state_root(self, block: Block) -> bytes:
+        """The state root in the header whose hash is `block.hash`.
+
+        RpcError where the header does not hash to it: on QBFT and IBFT seals are left out, which is not followed here.
+        """
+        header = self._rpc.ask("eth_getBlockByHash", block.hash, False)
+        if header is None:
+            raise NotFound("the chain has no such block", clause="block", seen=block.hash)
+        if headers.header_hash(header) != block.hash:
+            raise RpcError("the header does not hash to the block's hash", said=block.hash, clause="header")
+        with self._foreign():
+            return raw(header["stateRoot"])
 
     # --- accounts and transactions ---
 
@@ -219,20 +231,20 @@ class Chain:
         found = self._rpc.ask("eth_getTransactionByHash", tx)
         if found is None:
             raise NotFound("the chain has no such transaction", clause="transaction", seen=tx)
-        return _transaction(tx, found)
+        return answers.transaction(found, asked=tx)
 
     def transactions(self, wanted: Sequence[TxHash]) -> Iterator[Transaction]:
         """Those of many transactions that the endpoint knows, a hundred in a request."""
-        answers = self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted])
-        for tx, found in zip(wanted, answers, strict=True):
+        known = self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted])
+        for tx, found in zip(wanted, known, strict=True):
             if found is not None:
-                yield _transaction(tx, found)
+                yield answers.transaction(found, asked=tx)
 
     def receipt(self, tx: TxHash) -> Receipt | None:
         """What became of a transaction; None while it waits or is unknown."""
         try:
             with self._foreign():
-                receipt = _receipt(tx, self._eth.get_transaction_receipt(tx))
+                receipt = answers.receipt(self._eth.get_transaction_receipt(tx), asked=tx)
         except NotFound:
             return None
         return receipt if receipt.ok else replace(receipt, refusal=self._why(receipt))
@@ -275,20 +287,6 @@ class Chain:
         return Refused("the transaction was reverted", clause="revert", hint="the chain no longer says why")
 
 
-def _transaction(tx: TxHash, found: Any) -> Transaction:
-    """From plain JSON. Untrusted where it is another transaction, or none."""
-    try:
-        if found["hash"] != tx:
-            raise Untrusted("another transaction than was asked for", clause="hash", seen=found["hash"], needed=tx)
-        to, at = found["to"], found["blockHash"]
-        where = (int(found["blockNumber"], 16), BlockHash(at)) if at else (None, None)
-        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
-        nonce, gas = int(found["nonce"], 16), int(found["gas"], 16)
-        return Transaction(tx, *parties, nonce, gas, bytes.fromhex(found["input"][2:]), *where)
-    except (KeyError, TypeError, ValueError, Misuse) as exc:
-        raise Untrusted("the endpoint answers with no transaction", clause="transaction", seen=tx) from exc
-
-
 def _unsent(exc: HanseError) -> HanseError:
     if not isinstance(exc, RpcError):
         return exc
@@ -297,29 +295,3 @@ def _unsent(exc: HanseError) -> HanseError:
     if exc.says(failures.CHEAP):
         return Underpriced("the fees are too low now", clause="fees", seen=exc.said[:200])
     return exc
-
-
-def _block(found: Mapping[str, Any]) -> Block:
-    hash_, parent = (BlockHash("0x" + bytes(found[k]).hex()) for k in ("hash", "parentHash"))
-    return Block(found["number"], hash_, parent, Time(found["timestamp"]))
-
-
-def _receipt(tx: TxHash, found: Mapping[str, Any]) -> Receipt:
-    made, at = found.get("contractAddress"), BlockHash("0x" + bytes(found["blockHash"]).hex())
-    created = abi.checksummed(made) if made else None
-    return Receipt(tx, found["status"] == 1, found["blockNumber"], at, found["gasUsed"], created, None)
-
-
-def _bytes(values: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(raw(v) for v in values)
-
-
-def _is_bft(extra: bytes) -> bool:
-    """Whether extraData is Besu's of QBFT or IBFT 2: RLP of vanity, validators, vote, round and seals."""
-    import rlp
-
-    try:
-        fields = rlp.decode(extra)
-    except rlp.DecodingError:
-        return False
-    return isinstance(fields, list) and len(fields) == 5 and len(fields[0]) == 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
@@ -87,7 +88,8 @@ def _rendered(document: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(record=True, file=sys.stderr, quiet=True, width=min(shutil.get_terminal_size().columns, 110))
+    width = min(shutil.get_terminal_size().columns, 110)
+    console = Console(record=True, file=io.StringIO(), width=width)  # a quiet console records nothing
     table = Table(title="What happened", title_justify="left", show_header=False)
     for name, value in _lines(document):
         table.add_row(name, value)

@@ -4,7 +4,7 @@
     stored = store.put_file(open("sealed.bin", "rb"))
     store.pin(stored.cid, "dataset 7 version 1")
 
-    blocks/ab/ab12…   complete blocks, each synced before it got this name
+    blocks/a/ab12…    complete blocks, each synced before it got this name
     staging/…         imports in progress; left by a crash, and removed at the next start
     pins/CID.NAME     an empty file for each reason to keep a DAG: the commit record
     lock              shared by imports and pins, exclusive for garbage collection and sweeping
@@ -192,7 +192,7 @@ class BlockStore:
         if cid.hash_code != SHA2_256:
             raise Refused("only sha2-256 blocks are stored", clause="hash", seen=hex(cid.hash_code))
         name = cid.digest.hex()
-        return self._blocks / name[:2] / name
+        return self._blocks / name[:1] / name
 
     def _pin_path(self, cid: Cid, name: str) -> Path:
         encoded = quote(name, safe=" ")
@@ -272,19 +272,19 @@ class _Staging:
         home = path(root).parent.parent
         with _disk():
             names = [name for name in os.listdir(self._folder) if name != last]
-            shards = {home / name[:2] for name in names}
-            _make(home, {*shards, home / last[:2]})
+            shards = {home / name[:1] for name in names}
+            _make(home, {*shards, home / last[:1]})
             for name in names:
                 self._settle(name, home)
             for shard in shards:
                 _sync(shard)
             self._settle(last, home)
-            _sync(home / last[:2])
+            _sync(home / last[:1])
 
     def _settle(self, name: str, home: Path) -> None:
         staged = self._folder / name
         os.utime(staged)  # the grace time of `collect` counts from here, not from the start of a long import
-        staged.replace(home / name[:2] / name)
+        staged.replace(home / name[:1] / name)
 
 
 def _write_synced(path: Path, block: bytes) -> None:

@@ -86,8 +86,9 @@ class KuboStore:
                 answers = self._json("/dag/import", options=options, data=body, headers=headers)
             except Retry as exc:
                 raise sent.failure or exc from exc
-            taken = [answer["Stats"]["BlockCount"] for answer in answers if answer.get("Stats")]
-            if taken != [sent.count] or not self.has(sent.root):
+            with _translated():
+                taken = [answer["Stats"]["BlockCount"] for answer in answers if answer.get("Stats")]
+            if not sent.complete or taken != [sent.count] or not self.has(sent.root):
                 raise Retry("Kubo did not take every block", clause="dag/import", seen=taken, needed=sent.count)
         return Stored(sent.root, dag.file_size(sent.root, sent.last), sent.count)
 
@@ -141,9 +142,11 @@ class KuboStore:
     def pins(self) -> dict[Cid, tuple[str, ...]]:
         """Pins with a name; those without are other people's, Kubo's own root of MFS among them."""
         found = {}
-        for answer in self._json("/pin/ls", options={"type": "recursive", "names": "true", "stream": "true"}):
-            if joined := answer.get("Name"):
-                found[Cid.parse(answer["Cid"])] = tuple(sorted(map(unquote, joined.split("&"))))
+        answers = self._json("/pin/ls", options={"type": "recursive", "names": "true", "stream": "true"})
+        with _translated():
+            for answer in answers:
+                if joined := answer.get("Name"):
+                    found[Cid.parse(answer["Cid"])] = tuple(sorted(map(unquote, joined.split("&"))))
         return dict(sorted(found.items()))
 
     def verify(self, cid: Cid) -> Stored:
@@ -155,11 +158,12 @@ class KuboStore:
         with self._guard:  # no import begins before it is done
             if self._imports:
                 raise Retry("the store is busy: an import is in progress", clause="lock")
-            before = self._size()
+            (before,) = self._numbers("RepoSize")
             removed = self._json("/repo/gc")
         if failed := [answer["Error"] for answer in removed if answer.get("Error")]:
             raise Retry(f"Kubo did not collect everything: {failed[0]}", clause="repo/gc")
-        return Collected(len(removed), max(before - self._size(), 0))
+        (after,) = self._numbers("RepoSize")
+        return Collected(len(removed), max(before - after, 0))
 
     def import_car(self, stream: BinaryIO, *, limit_bytes: int = car.DEFAULT_LIMIT) -> Stored:
         """As in `Store`; of a CAR that turns out to be bad, Kubo keeps blocks without a pin until it collects."""
@@ -173,13 +177,13 @@ class KuboStore:
         return car.write(cid, dag.walk(self.get_block, cid, set()))
 
     def stat(self) -> Stat:
-        (answer,) = self._json("/repo/stat")
-        size, most = int(answer["RepoSize"]), int(answer["StorageMax"])  # js-ipfs writes numbers as text
-        return Stat(int(answer["NumObjects"]), size, len(self.pins()), max(most - size, 0))
+        count, size, most = self._numbers("NumObjects", "RepoSize", "StorageMax")
+        return Stat(count, size, len(self.pins()), max(most - size, 0))
 
-    def _size(self) -> int:
-        (answer,) = self._json("/repo/stat", options={"size-only": "true"})
-        return int(answer["RepoSize"])
+    def _numbers(self, *names: str) -> list[int]:
+        answers = self._json("/repo/stat")
+        with _translated():
+            return [int(answers[0][name]) for name in names]  # js-ipfs writes numbers as text
 
     def _json(
         self, path: str, *args: str, options: Mapping[str, str] | None = None, **more: Any
@@ -196,11 +200,12 @@ class KuboStore:
 
 
 class _Sent:
-    """The blocks on their way out: counted, and the source's own failure kept apart from the connection's."""
+    """The blocks on their way out: counted, and the source's own failure kept apart from the daemon's."""
 
     def __init__(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None) -> None:
         self._blocks, self._progress = blocks, progress
         self.count, self.done, self.last, self.root = 0, 0, b"", _NOBODY
+        self.complete = False  # an answer may come before the last block is sent
         self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[tuple[Cid, bytes]]:
@@ -211,6 +216,7 @@ class _Sent:
                 if self._progress and cid.codec == RAW:
                     self._progress(self.done)
                 yield cid, block
+            self.complete = True
         except Exception as exc:
             self.failure = exc
             raise
@@ -248,5 +254,7 @@ def _translated(*asked: object) -> Iterator[None]:
         if "could not find" in str(exc) or "not found" in str(exc):
             raise NotFound(f"Kubo does not have {', '.join(map(str, asked))}", clause="cid") from exc
         raise Retry(f"Kubo refuses: {exc}", clause="kubo") from exc
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as exc:
+        raise Retry("Kubo's RPC answers in an unknown shape", clause="kubo") from exc
     except (exceptions.Error, requests.RequestException, urllib3.exceptions.HTTPError) as exc:
         raise Retry(f"Kubo's RPC failed: {exc}", clause="kubo", hint="is `ipfs daemon` running?") from exc

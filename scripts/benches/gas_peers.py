@@ -72,7 +72,6 @@ def _ocean_order(w3: Web3, token: Contract) -> int:
     r, s = (number.to_bytes(32, "big") for number in (signed.r, signed.s))
     provider = (person(1).address, NOBODY, 0, signed.v, r, s, until, b"")
     order = token.functions.startOrder(person(0).address, 0, provider, (NOBODY, NOBODY, 0))
-    _send(w3, order)
     return _send(w3, order)["gasUsed"]
 
 

@@ -13,7 +13,7 @@ from node.chain.client import DEPTH, Chain
 from node.chain.deploy import Founder, created_at, deploy, settled
 from node.chain.failures import RpcError
 from node.errors import HanseError, Misuse, NotFinal, NotFound, Refused, Retry, Untrusted
-from node.model import Address, DatasetId, Directory, Version
+from node.model import Address, BlockHash, DatasetId, Directory, Version
 from tests.chain.lying import Call, Edge, proxy
 from tests.chain.peers import ask, free_port
 from tests.chain.people import Person, founders, named, stranger
@@ -100,6 +100,33 @@ def test_extra_data_of_other_consensus(edge: Edge) -> None:
     assert Chain.connect(edge.url).block("latest").number >= 0
 
 
+def test_another_block_than_was_asked_for(edge: Edge, anvil_rpc: str) -> None:
+    ask(anvil_rpc, "anvil_mine", "0x5")
+    chain = Chain.connect(edge.url)
+    second, third = (ask(anvil_rpc, "eth_getBlockByNumber", n, False) for n in ("0x2", "0x3"))
+    edge.change = lambda call, result: second
+    assert chain.block(2).hash == chain.block(BlockHash(second["hash"])).hash == second["hash"]
+    for asked in (3, BlockHash(third["hash"])):
+        with pytest.raises(Untrusted) as lie:
+            chain.block(asked)
+        assert lie.value.clause == "block"
+
+
+def test_another_transaction_than_was_asked_for(edge: Edge, chain: Chain, alliance: Directory, alice: Person) -> None:
+    receipts = [alice.sends(chain, alliance, "Members", "setCard", named(card)) for card in ("one", "two")]
+    forged = {
+        method: ask(edge.chain, method, receipts[0].tx)
+        for method in ("eth_getTransactionReceipt", "eth_getTransactionByHash")
+    }
+    lying = Chain.connect(edge.url)
+    edge.change = lambda call, result: forged.get(call["method"], result)
+    assert lying.receipt(receipts[0].tx) == receipts[0]
+    for question in (lying.receipt, lying.transaction, lambda tx: list(lying.transactions([tx]))):
+        with pytest.raises(Untrusted) as lie:
+            question(receipts[1].tx)
+        assert (lie.value.clause, lie.value.seen) == ("hash", receipts[0].tx)
+
+
 # --- which block is final ---
 
 
@@ -144,6 +171,12 @@ def test_final_is_the_head_under_qbft(edge: Edge, anvil_rpc: str) -> None:
     seals = rlp.encode([bytes(32), [bytes(20)] * 4, b"", b"", [bytes(65)] * 3])
     latest = header(anvil_rpc, extraData="0x" + seals.hex())
     assert as_chain(edge, latest=latest, finalized=None).final() == int(latest["number"], 16)
+
+
+@pytest.mark.parametrize("extra", [b"\xc0" * 5, rlp.encode([]), b"\xf9\xff", b"\0" * 100_000], ids=len)
+def test_other_extra_data_is_not_final(edge: Edge, anvil_rpc: str, extra: bytes) -> None:
+    latest = header(anvil_rpc, extraData="0x" + extra.hex())
+    assert as_chain(edge, latest=latest, finalized=None).final() == int(latest["number"], 16) - DEPTH
 
 
 def test_a_clique_header_is_not_final(edge: Edge, anvil_rpc: str) -> None:

@@ -100,6 +100,15 @@ def test_an_event_of_another_contract_is_untrusted() -> None:
         decode.event("Grants", *logged(event), HERE)
 
 
+@pytest.mark.parametrize("cut", [0, 31, 32, 64])
+def test_arguments_too_few_or_too_many_are_untrusted(cut: int) -> None:
+    topics, data = logged(Event("Members", 1, HERE, model.CardChanged(model.Address("0x" + "11" * 20), named("card"))))
+    with pytest.raises(Untrusted):
+        decode.event("Members", topics, data[:cut] if cut < 64 else data + bytes(32), HERE)
+    with pytest.raises(Untrusted):
+        decode.event("Members", topics[:1], topics[1] + data, HERE)
+
+
 def test_words_beyond_their_type_are_untrusted() -> None:
     topics, data = logged(Event("Members", 1, HERE, model.PauseSet(Time(0), 0)))
     with pytest.raises(Untrusted):

@@ -21,6 +21,7 @@ def test_committed_artifacts_are_fresh():
 
 
 @pytest.mark.outside
+@pytest.mark.xdist_group("hardhat")
 @pytest.mark.parametrize("name", NAMES)
 def test_hardhat_builds_the_same_bytes(hardhat_artifacts, name):
     built = json.loads((hardhat_artifacts / f"{name}.sol" / f"{name}.json").read_text())

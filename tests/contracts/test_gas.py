@@ -7,7 +7,7 @@ from benches import gas
 from conftest import npm
 from local_chain import ROOT
 
-pytestmark = pytest.mark.outside
+pytestmark = [pytest.mark.outside, pytest.mark.xdist_group("gas")]
 COMMITTED = json.loads((ROOT / "tests" / "contracts" / "gas.json").read_text())
 
 

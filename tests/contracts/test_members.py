@@ -65,7 +65,7 @@ def test_a_quorum_of_signatures_admits_in_one_transaction_that_anybody_sends(
     receipt = alliance.send(admission(alliance, stranger, [alice, bob, carol]), by=auditor)
     (event,) = events(alliance.members, receipt, "Admitted")
     assert (event["index"], event["roles"], event["card"], event["epoch"]) == (6, MEMBER, CARD, 1)
-    assert alliance.members.functions.requireActive(stranger.address).call() == 6
+    assert alliance.members.functions.member(stranger.address).call()[:2] == (6, ACTIVE)
 
 
 def test_each_decision_raises_the_epoch_and_kills_older_consents(alliance, alice, bob, carol, stranger):
@@ -200,7 +200,7 @@ def test_a_suspended_member_neither_acts_nor_counts_until_reinstated(alliance, a
     assert refusal(alliance.members.functions.requireActive(dave.address), by=alice) == ("NotMember", dave.address)
     assert alliance.members.functions.count().call() == 3
     alliance.send(state_change(alliance, dave, ACTIVE, [alice, bob, carol]), by=alice)
-    assert alliance.members.functions.requireActive(dave.address).call() == 4
+    alliance.members.functions.requireActive(dave.address).call()
     assert alliance.members.functions.count().call() == 4
 
 
@@ -226,7 +226,8 @@ def test_a_stranger_has_no_state_to_change(alliance, alice, bob, carol, stranger
 def test_a_member_moves_to_a_new_account_and_keeps_its_index(alliance, alice, bob, carol, dave, stranger):
     receipt = alliance.send(rotation(alliance, dave, stranger, [alice, bob, carol]), by=alice)
     assert events(alliance.members, receipt, "AccountRotated")[0]["index"] == 4
-    assert alliance.members.functions.requireActive(stranger.address).call() == 4
+    alliance.members.functions.requireActive(stranger.address).call()
+    assert alliance.members.functions.member(stranger.address).call()[0] == 4
     assert refusal(alliance.members.functions.requireActive(dave.address), by=alice) == ("NotMember", dave.address)
     assert alliance.members.functions.member(dave.address).call()[:2] == (4, EXPELLED)
     assert alliance.members.functions.count().call() == 4
@@ -251,7 +252,7 @@ def test_a_third_plus_one_pauses_and_the_pause_ends_by_itself(alliance, alice, b
     alliance.send(pausing(alliance, until, [alice, bob]), by=bob)
     assert refusal(alliance.members.functions.requireActive(alice.address), by=alice) == ("Paused", until)
     alliance.sleep(1000)
-    assert alliance.members.functions.requireActive(alice.address).call() == 1
+    alliance.members.functions.requireActive(alice.address).call()
 
 
 def test_one_alone_cannot_pause(alliance, alice):
@@ -263,7 +264,7 @@ def test_only_a_quorum_shortens_or_ends_a_pause(alliance, alice, bob, carol):
     assert refusal(pausing(alliance, alliance.now() + 500, [alice, bob]), by=alice) == ("NotEnough", 2, 3)
     assert refusal(pausing(alliance, 0, [alice, bob]), by=alice) == ("NotEnough", 2, 3)
     alliance.send(pausing(alliance, 0, [alice, bob, carol]), by=alice)
-    assert alliance.members.functions.requireActive(alice.address).call() == 1
+    alliance.members.functions.requireActive(alice.address).call()
 
 
 def test_a_third_may_lengthen_a_pause(alliance, alice, bob):

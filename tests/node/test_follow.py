@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
@@ -32,6 +33,13 @@ def alliance(founded):
     snapshot = founded.anvil.ask("evm_snapshot")
     yield founded
     assert founded.anvil.ask("evm_revert", snapshot)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A chain of the test's own, for what cannot be undone."""
+    with anvil(tmp_path, *FEELESS) as running:
+        yield found(running, tmp_path / "keys")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -148,10 +156,10 @@ def test_a_reorg_in_the_middle_of_a_step_is_not_seen_from_outside(lite, alliance
 
 
 @pytest.mark.long
-def test_random_reorgs_while_the_alliance_goes_on(db, alliance, tmp_path):
-    import random
-
-    dice, following = random.Random(20260101), follower(db, alliance, depth=6)
+@pytest.mark.parametrize("seed", range(10))
+def test_random_reorgs_while_the_alliance_goes_on(db, own, tmp_path, seed):
+    alliance, dice, following = own, random.Random(seed), follower(db, own, depth=6)
+    alliance.say(10)
     for _ in range(40):
         alliance.say(dice.randint(0, 5))
         alliance.anvil.mine(dice.randint(1, 3))
@@ -166,23 +174,21 @@ def test_random_reorgs_while_the_alliance_goes_on(db, alliance, tmp_path):
 # --- outages ---
 
 
-def test_a_dead_endpoint_is_retry_and_following_goes_on_after(tmp_path, lite):
-    with anvil(tmp_path, *FEELESS) as running:
-        alliance = found(running, tmp_path / "keys")
-        following, stop = follower(lite, alliance), threading.Event()
-        thread = threading.Thread(target=following.run, args=(stop,), kwargs={"every": 0.05}, daemon=True)
-        thread.start()
-        wait_for(following, Condition.FOLLOWING)
-        running.stop()
-        wait_for(following, Condition.UNREACHABLE)
-        assert isinstance(following.health.error, Retry)
-        running.start()
-        alliance.say(2)
-        wait_for(following, Condition.FOLLOWING)
-        stop.set()
-        thread.join(20)
-        following.step()
-        assert indexed(lite)[0] == honest(alliance)
+def test_a_dead_endpoint_is_retry_and_following_goes_on_after(own, lite):
+    following, stop = follower(lite, own), threading.Event()
+    thread = threading.Thread(target=following.run, args=(stop,), kwargs={"every": 0.05}, daemon=True)
+    thread.start()
+    wait_for(following, Condition.FOLLOWING)
+    own.anvil.stop()
+    wait_for(following, Condition.UNREACHABLE)
+    assert isinstance(following.health.error, Retry)
+    own.anvil.start()
+    own.say(2)
+    wait_for(following, Condition.FOLLOWING)
+    stop.set()
+    thread.join(20)
+    following.step()
+    assert indexed(lite)[0] == honest(own)
 
 
 def test_a_chain_that_makes_no_blocks_shows_as_stalled(lite, alliance):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
 
 from node.chain.client import Chain
-from node.db import Database
+from node.db import Database, events
 from node.errors import Conflict, NotFinal, NotFound, Refused, Retry
+from node.follow import Follower
 from node.outbox import Intent, Outbox
 from tests.node import postgres
 from tests.node.local_chain import FEELESS, VERSION, Alliance, anvil, found, keyring, word
@@ -284,6 +287,37 @@ def test_what_a_reorg_dropped_is_sent_again(alliance, db):
     for ticket in tickets:
         assert outbox.wait(ticket, deadline_seconds=10).ok
     assert len(set(alliance.published())) == len(alliance.published()) == 5
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(5))
+def test_everything_arrives_once_through_reorgs_and_a_chain_that_dies(own, url, seed):
+    dice = random.Random(seed)
+    with Database.open(url) as db:
+        outbox = Outbox(db, own.chain, own.keyring, depth=12, resend_seconds=0.2)
+        follower = Follower(db, own.chain, own.directory, depth=12)
+        time.sleep(1.5)  # so that the alliance's foundation is in the chain's state file
+        tickets = []
+        for i in range(90):
+            tickets.append(publish(outbox, own, i))
+            if i % 10 == 9:
+                outbox.pump()
+            if i % 20 == 19:
+                own.anvil.reorg(dice.randint(1, 6))
+                with suppress(Retry):  # Anvil may be in the middle of it still
+                    follower.step()
+            if i == 50:
+                own.anvil.kill()  # back by up to a second of blocks
+                own.anvil.start()
+        for ticket in tickets:
+            assert outbox.wait(ticket, deadline_seconds=60, settled=False).ok
+        own.anvil.mine(13)
+        assert all(outbox.wait(ticket, deadline_seconds=60).ok for ticket in tickets)
+        follower.step()
+        assert len(set(own.published())) == len(own.published()) == 90
+        with db.reading() as tx:
+            indexed = list(events.read(tx))
+        assert indexed == own.chain.events(own.directory, own.directory.born, own.chain.block("latest").number)
 
 
 def test_a_reorg_after_it_was_mined_moves_the_receipt(alliance, db):

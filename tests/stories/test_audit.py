@@ -32,7 +32,7 @@ from node.store.gateway import gateway_router
 from tests.chain.peers import ZERO_FEES, anvil, ask
 from tests.chain.people import person, stranger
 from tests.stories.history import FORWARDER, WALLET, World, Wrong, found
-from tests.stories.liars import Lie, gateway, lying_rpc
+from tests.stories.liars import UNSUPPORTED, Lie, gateway, lying_rpc
 
 ALICE, BOB, CAROL, DAVE = (person(i) for i in range(4))
 FOUNDERS = [(ALICE, "Alice Mills"), (BOB, "Bob Foundry"), (CAROL, "Carol Works")]
@@ -167,7 +167,7 @@ def test_the_docstring_the_names_and_the_code_have_the_same_numbers() -> None:
 
 def test_it_imports_neither_database_nor_keyring_nor_stories() -> None:
     allowed = {"audit", "canon", "chain", "documents", "encryption", "errors", "ledger", "merkle", "model", "models"}
-    allowed |= {"policy", "signature", "store", "sums"}
+    allowed |= {"patricia", "policy", "signature", "store", "sums"}
     for path in Path(node.audit.__file__).parent.glob("*.py"):
         for name in _imported(path):
             if name.startswith("node."):
@@ -321,10 +321,11 @@ def test_no_time_is_no_trust(told: Told, judge: Judge) -> None:
 
 
 def _logs(change: Callable[[list[Any]], list[Any]]) -> Lie:
-    """A lie about the logs, wherever the endpoint is asked for more than one contract's first."""
+    """A lie about the logs of all five contracts, not about where the first one is."""
 
     def lie(method: str, params: list[Any], result: Any) -> Any:
-        return change(copy.deepcopy(result)) if method == "eth_getLogs" else result
+        whole = method == "eth_getLogs" and len(params[0]["address"]) == 5
+        return change(copy.deepcopy(result)) if whole else result
 
     return lie
 
@@ -456,6 +457,36 @@ def _no_transaction(told: Told) -> Lie:
     return lambda method, params, result: None if method == "eth_getTransactionByHash" else result
 
 
+def _omit_and_match(told: Told) -> Lie:
+    """The newest event is left out, and head() is the one before it."""
+    omit, at = _omit_last(told), _trainings(told)
+    events = told.world.chain.events(told.world.directory, told.world.directory.born, told.world.chain.final())
+    head = encode.EMPTY
+    for event in [e for e in events if e.contract == "Trainings"][:-1]:
+        head = encode.extend(head, event)
+    asked = "0x" + encode.calldata("Trainings", "head").hex()
+
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_call" and params[0]["to"].lower() == at and params[0]["data"] == asked:
+            return head.hash + "00000000" + head.seq.to_bytes(32, "big").hex()
+        return omit(method, params, result)
+
+    return lie
+
+
+def _no_proof(told: Told) -> Lie:
+    return lambda method, params, result: UNSUPPORTED if method == "eth_getProof" else result
+
+
+def _other_state(told: Told) -> Lie:
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getBlockByHash" and result:
+            return result | {"stateRoot": "0x" + "11" * 32}
+        return result
+
+    return lie
+
+
 NO_GRANTS = {9, 10, 11, 12}
 NO_TRAININGS = {13, 14, 15, 16, 17, 18, 19}
 NO_DATASETS = {7, 8} | NO_GRANTS | NO_TRAININGS
@@ -465,6 +496,9 @@ LIED: dict[str, tuple[set[int], set[int], Callable[[Told], Lie]]] = {
     "reordered events": ({3}, {4} | NO_TRAININGS, _reorder),
     "altered event": ({3}, {4} | NO_GRANTS, _alter),
     "an event that is none": ({3}, {4, 5, 6} | NO_DATASETS, _garbage),
+    "omitted last event, and a head to match": ({3}, {4} | NO_TRAININGS, _omit_and_match),
+    "no proofs of state": (set(), {3}, _no_proof),
+    "a header that is not the block's": (set(), {3}, _other_state),
     "wrong code at an entry": ({2}, {4} | NO_GRANTS, _code),
     "immutable of another alliance": ({2}, {4} | NO_GRANTS, _other_members),
     "signature of a grant": ({10}, set(), lambda told: _signature(told, "Grants", "grant")),
@@ -509,10 +543,10 @@ def test_no_alliance_at_that_address(told: Told, judge: Judge) -> None:
     assert unchecked(report) == set(range(3, 21))
 
 
-JUNK = (None, [], {}, "0x", "0x00", 7, "lies", [None], [{}], {"hash": 1}, "0x" + "ff" * 400)
+JUNK = (None, [{}], "0x", 7, "lies", {"hash": 1}, "0x" + "ff" * 400)
 
 
-@pytest.mark.parametrize("method", ["eth_getLogs", "eth_getBlockByHash", "eth_getCode", "eth_call",
+@pytest.mark.parametrize("method", ["eth_getLogs", "eth_getProof", "eth_getBlockByHash", "eth_getCode", "eth_call",
                                     "eth_getTransactionByHash"])  # fmt: skip
 def test_junk_is_never_believed_and_never_stops_the_audit(method: str, told: Told, judge: Judge) -> None:
     for junk in JUNK:
@@ -568,6 +602,9 @@ DONE: dict[str, tuple[set[int], set[int], Callable[[World, list[DatasetId]], obj
     "a seed that was not committed to": ({15}, {16, 18}, _train(seed=_flipped)),
     "a sum that is none, by a dishonest aggregator": ({16}, {18}, _train(total=_flipped)),
     "a model that does not follow from the sums": ({18}, set(), _train(model=_flipped)),
+    "an envelope record beyond all bounds": (
+        set(), {8}, lambda w, d: w.publish(BOB, b"x", lie=lambda e: replace(e, size=1 << 50))
+    ),
     "readable text": ({20}, set(), _readable),
     "a member's name": ({20}, set(), _named),
 }  # fmt: skip
