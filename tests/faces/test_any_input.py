@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.faces.conftest import Shared, token
 from tests.stories.alliance import Person
 
+pytestmark = pytest.mark.xdist_group("faces")  # one alliance for all of them
+
 EVERYDAY, LONG = 3, 400
 
 

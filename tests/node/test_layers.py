@@ -15,7 +15,7 @@ LAYERS = {
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
     "joints": {"outbox", "follow", "wiring", "sealed", "trainer", "tokens", "show", "status"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home"},
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)
