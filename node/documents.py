@@ -110,7 +110,7 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (base64)."""
+    """A member's public key for the share bundles of one training (2432 hex digits)."""
 
     member: Address
     key: str
