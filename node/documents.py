@@ -10,12 +10,17 @@ and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
 from node.errors import Untrusted
 from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 LIMIT = 1 << 20
 SUITE = "FLOE-AES256GCM-64KiB"
@@ -105,7 +110,7 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (base64)."""
+    """A member's public key for the share bundles of one training (2432 hex digits)."""
 
     member: Address
     key: str
@@ -137,13 +142,13 @@ def digest_of(record: Any) -> Digest:
 
 def decode(kind: type[Record], data: bytes) -> Record:
     """The record behind canonical bytes. Raises Untrusted (clause `schema`) for anything but exactly that document."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     document = canon.parse(data, limit=LIMIT)
     if document.pop("schema", None) != SCHEMAS[kind]:
         raise Untrusted("another kind of document", clause="schema", seen=data[:80], needed=SCHEMAS[kind])
     try:
-        record = TypeAdapter(kind).validate_python(_fields(document))
+        record: Record = _adapter(kind).validate_python(_fields(document))
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -151,6 +156,14 @@ def decode(kind: type[Record], data: bytes) -> Record:
     if encode(record) != data:
         raise Untrusted("the document has fields its schema does not know", clause="schema", needed=SCHEMAS[kind])
     return record
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Making one costs far more than using it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -66,20 +66,22 @@ class BlockStore:
     def put_file(
         self, source: Source, *, profile: Profile = UNIXFS_V1_2025, progress: Progress | None = None
     ) -> Stored:
-        return self._write(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        root, block, count = self._write(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        return Stored(root, dag.file_size(root, block), count)
 
     def put_block(self, data: bytes) -> Cid:
         if len(data) > MAX_LEAF:
             raise Misuse("too large for one block; use put_file", clause="data", seen=len(data), needed=f"{MAX_LEAF}")
-        return self._write([(of(RAW, data), data)]).cid
+        cid, _, _ = self._write([(of(RAW, data), data)])
+        return cid
 
     def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
         first = next(rest := iter(blocks), None)
         if first:
             self._write(chain((first,), rest))
 
-    def _write(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None) -> Stored:
-        """Stage every block (at least one), then give all of them their names, the last one last."""
+    def _write(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None) -> tuple[Cid, bytes, int]:
+        """Stage every block (at least one), then name all of them, the last one last: the root, and how many."""
         root, block, count, done = None, b"", 0, 0
         with self.importing(), _Staging(self._staging) as staging:
             for root, block in blocks:
@@ -92,7 +94,7 @@ class BlockStore:
             if root is None:
                 raise Misuse("there is nothing to store", clause="blocks")
             staging.commit(root, self._path)
-        return Stored(root, dag.file_size(root, block), count)
+        return root, block, count
 
     def get_block(self, cid: Cid) -> bytes:
         try:

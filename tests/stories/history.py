@@ -241,6 +241,22 @@ class World:
     def revoke(self, who: Person, asked: RequestRecord) -> None:
         self.send(who, "Grants", "revoke", asked.id, asked.terms.dataset, asked.terms.consumer)
 
+    def train_with_a_dropout(self, members: Sequence[Person], datasets: Sequence[DatasetId]) -> TrainingId:
+        """One round in which the last member posts keys but no contribution; the sum is posted all the same."""
+        run = _Run(self, members, plan_for(len(members), 2), HONEST)
+        run.open(2, 0)
+        run.join(datasets)
+        run.key()
+        for who in members[:-1]:
+            run.contribute(who, 0, run.plan.steps.start(run.plan.params))
+        advance(self.rpc, DAY + 1)
+        run.say(members[0], "lapse")
+        for who in members[:-1]:
+            run.say(who, "reveal", 0, model.digest(run.secrets[who.address, 0].seed))
+        made_up = next(iter(run.masked.values()))
+        run.say(members[0], "aggregate", 0, replace(vector_of(made_up), blob=run.put_vector(made_up)), True)
+        return run.id
+
     def version(self, dataset: DatasetId) -> Version:
         """The content of version 1 as published."""
         return self.ledger().datasets[dataset].versions[0].content

@@ -145,6 +145,17 @@ def test_a_training_under_way_is_not_judged_beyond_what_is_there(
     assert unchecked(report) == {16, 18}
 
 
+def test_a_sum_with_a_dropout_cannot_be_made_again_and_says_who(
+    aside: tuple[World, list[DatasetId]], judge: Judge
+) -> None:
+    world, datasets = aside
+    world.train_with_a_dropout([ALICE, BOB, CAROL, DAVE], datasets)
+    report = judge(world)
+    assert not report.untrusted
+    assert {(f.check, f.clause) for f in report.unchecked} == {(16, "dropped"), (18, "not checked")}
+    assert next(f.seen for f in report.unchecked if f.check == 16) == DAVE.address
+
+
 def test_the_report_reads_in_both_languages(told: Told, judge: Judge) -> None:
     report = judge(told.world, lies={str(cid_of(card_of(told.world, BOB.address))): b"x"})
     for language, title, state in (("en", "# Audit report", "UNTRUSTED"), ("zh-CN", "# 审计报告", "不可信")):
