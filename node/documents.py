@@ -10,7 +10,6 @@ and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,7 +147,7 @@ def decode(kind: type[Record], data: bytes) -> Record:
     if document.pop("schema", None) != SCHEMAS[kind]:
         raise Untrusted("another kind of document", clause="schema", seen=data[:80], needed=SCHEMAS[kind])
     try:
-        record: Record = _adapter(kind).validate_python(_fields(document))
+        record: Record = _adapter(kind).validate_python(_fields(document))  # type: ignore[arg-type]
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -159,7 +158,7 @@ def decode(kind: type[Record], data: bytes) -> Record:
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     """Making one costs far more than using it."""
     from pydantic import TypeAdapter
 

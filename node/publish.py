@@ -220,8 +220,11 @@ def _hold(tx: Tx, task: Operation, *, at: Time) -> None:
     state = task.state
     dataset, version = DatasetId(state["dataset"]), int(state["version"])
     if private.holding(tx, dataset, version) is None:
-        kept = [state[name] for name in ("title", "salt", "commitment", "policy", "envelope", "cid")]
-        private.hold(tx, Holding(dataset, version, *kept, at))
+        kept = Holding(
+            dataset, version, name=state["title"], salt=state["salt"], manifest=state["commitment"],
+            policy=state["policy"], envelope=state["envelope"], cid=state["cid"], created=at,
+        )  # fmt: skip
+        private.hold(tx, kept)
 
 
 def _published(task: Operation, *, already: bool) -> PublishedVersion:

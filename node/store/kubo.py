@@ -72,7 +72,7 @@ class KuboStore:
             raise Misuse("too large for one block; use put_file", clause="data", seen=len(data), needed=f"{MAX_LEAF}")
         return self._upload([(of(RAW, data), data)]).root
 
-    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]], *, durable: bool = True) -> None:
         first = next(rest := iter(blocks), None)
         if first:
             self._upload(chain((first,), rest))
@@ -113,7 +113,7 @@ class KuboStore:
             return False
         return True
 
-    def open(self, cid: Cid) -> BinaryIO:
+    def open(self, cid: Cid, *, hashed: bool = True) -> BinaryIO:
         return dag.open_file(self.get_block, cid)
 
     def pin(self, cid: Cid, name: str) -> None:
