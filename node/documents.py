@@ -10,9 +10,7 @@ and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
@@ -148,7 +146,7 @@ def decode(kind: type[Record], data: bytes) -> Record:
     if document.pop("schema", None) != SCHEMAS[kind]:
         raise Untrusted("another kind of document", clause="schema", seen=data[:80], needed=SCHEMAS[kind])
     try:
-        record: Record = _adapter(kind).validate_python(_fields(document))
+        record = _adapter(kind).validate_python(_fields(document))
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -158,12 +156,16 @@ def decode(kind: type[Record], data: bytes) -> Record:
     return record
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
     """Making one costs far more than using it."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def plain(record: Any) -> dict[str, Any]:

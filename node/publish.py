@@ -220,8 +220,10 @@ def _hold(tx: Tx, task: Operation, *, at: Time) -> None:
     state = task.state
     dataset, version = DatasetId(state["dataset"]), int(state["version"])
     if private.holding(tx, dataset, version) is None:
-        kept = [state[name] for name in ("title", "salt", "commitment", "policy", "envelope", "cid")]
-        private.hold(tx, Holding(dataset, version, *kept, at))
+        private.hold(tx, Holding(
+            dataset, version, state["title"], state["salt"], state["commitment"], state["policy"], state["envelope"],
+            state["cid"], at,
+        ))  # fmt: skip
 
 
 def _published(task: Operation, *, already: bool) -> PublishedVersion:

@@ -1,7 +1,7 @@
 """Real HTTP servers that lie: an RPC endpoint in front of Anvil, a gateway in front of a store.
 
-    with lying_rpc(anvil, lambda method, params, result: ...) as url: ...
-    with gateway(store, {cid: None}) as url: ...              # that block is not served
+with lying_rpc(anvil, lambda method, params, result: ...) as url: ...
+with gateway(store, {cid: None}) as url: ...              # that block is not served
 """
 
 from __future__ import annotations
