@@ -162,7 +162,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     """Making one costs far more than using it."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -555,5 +555,3 @@ def test_contracts_and_fold_agree_on_every_command(anvil_rpc: str) -> None:
 @pytest.mark.parametrize("seed", range(2, 14))
 def test_contracts_and_fold_agree_for_long(anvil_rpc: str, seed: int) -> None:
     _play(anvil_rpc, seed, turns=2000)
-
-
