@@ -179,7 +179,9 @@ def _audited(alliance: Alliance, gateways: list[str]) -> tuple[int, Document]:
     done = subprocess.run(command, capture_output=True, timeout=AUDIT_SECONDS, check=False)
     document: Document = json.loads(done.stdout)
     if "error" in document:
-        raise Retry(f"the audit could not be made: {document['error']['message']}", clause="audit", seen=done.returncode)
+        raise Retry(
+            f"the audit could not be made: {document['error']['message']}", clause="audit", seen=done.returncode
+        )
     return done.returncode, document
 
 
