@@ -119,7 +119,13 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("one bit flipped", f"found by check {found[0]['check']}" if found else "NOT FOUND"),
         ("gas", ", ".join(f"{name} {value:,}" for name, value in document["gas"].items())),
         ("took", f"{document['seconds']} s{memory}"),
-        *((("still running", f"{document['kept']['folder']}"),) if document["kept"] else ()),
+        *_kept(document["kept"]),
         *((name, url) for name, url in document["urls"].items() if document["kept"]),
         ("all of it held", "yes" if document["held"] else "NO"),
     ]  # fmt: skip
+
+
+def _kept(kept: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if kept is None:
+        return []
+    return [("still running", kept["folder"]), ("to stop it", "kill " + " ".join(map(str, kept["processes"].values())))]

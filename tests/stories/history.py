@@ -274,10 +274,10 @@ class World:
 
     def train(
         self, members: Sequence[Person], datasets: Sequence[DatasetId], *, rounds: int, wrong: Wrong = HONEST,
-        epsilon: int = 0,
+        epsilon: int = 0, tolerance: float = 1e-12,
     ) -> TrainingId:  # fmt: skip
         """A whole training of logistic regression over made-up records, by the real steps of the secure sum."""
-        plan = plan_for(len(members), rounds)
+        plan = plan_for(len(members), rounds, tolerance)
         run = _Run(self, members, plan, wrong)
         run.open(rounds, epsilon)
         run.join(datasets)
@@ -303,10 +303,10 @@ def found(rpc: str, store: BlockStore, founders: Sequence[tuple[Person, str]]) -
     return world
 
 
-def plan_for(members: int, rounds: int) -> sums.Plan:
+def plan_for(members: int, rounds: int, tolerance: float = 1e-12) -> sums.Plan:
     params = LogisticParams(
         features=(Feature("speed", -1.0, 1.0), Feature("load", -1.0, 1.0)), target=Target("fault", 0.0),
-        members=members, records=100, rounds=rounds, tolerance=1e-12,
+        members=members, records=100, rounds=rounds, tolerance=tolerance,
     )  # fmt: skip
     return sums.Plan("faults", "logistic", params)
 

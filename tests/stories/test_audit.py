@@ -145,6 +145,18 @@ def test_a_training_under_way_is_not_judged_beyond_what_is_there(
     assert unchecked(report) == {16, 18}
 
 
+def test_a_training_that_ended_early_is_derived_all_the_same(
+    aside: tuple[World, list[DatasetId]], judge: Judge
+) -> None:
+    """Its last contributions brought keys for a round that never came."""
+    world, datasets = aside
+    number = world.train([ALICE, BOB, CAROL], datasets[:3], rounds=9, tolerance=0.5)
+    training = world.ledger().trainings[number]
+    assert training.round < training.terms.rounds
+    report = judge(world)
+    assert (report.untrusted, report.unchecked) == ((), ())
+
+
 def test_a_sum_with_a_dropout_cannot_be_made_again_and_says_who(
     aside: tuple[World, list[DatasetId]], judge: Judge
 ) -> None:
