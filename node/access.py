@@ -16,31 +16,43 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from node import canon, model, signature
 from node.chain import typed
 from node.db import operations
+from node.db.records import Operation
 from node.documents import (
     Refusal,
     RequestRecord,
     digest_of,
 )
 from node.encryption.wrap import wrap
-from node.errors import Conflict, NotFound, Refused, Untrusted
+from node.errors import Conflict, NotFound, Refused, Retry, Untrusted
 from node.keyring import file_key_name
-from node.ledger import Dataset, Request, dataset_of, grant_of, require_active, require_allowed
-from node.model import ZERO, Address, DatasetId, DatasetState, Digest, GrantId, GrantState, Terms, Time, TxHash, Use
+from node.ledger import Dataset, Request, dataset_of, grant_of, require_active, require_allowed, require_owner
+from node.model import (
+    ZERO,
+    Address,
+    DatasetId,
+    DatasetState,
+    Digest,
+    GrantId,
+    GrantState,
+    Position,
+    Terms,
+    Time,
+    TxHash,
+    Use,
+)
 from node.policy import Clause, Offer, agreement_document, bits, clauses, parse_offer, require_offered
 from node.sealed import context
 from node.wiring import Node
 
-Progress = Callable[[str, int, int | None], None]
 DAY = 86_400
 ANSWER_DAYS = 14
-RECEIPTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +68,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request that waits for this node's answer. `breaks` is the clause of the offer it goes beyond, or None."""
+    """A request that waits for this node's answer. `breaks` is the clause of the offer it goes beyond, or None. Where
+    its record cannot be read there are no terms, and `trouble` says why."""
 
     id: GrantId
     dataset: DatasetId
     version: int
     consumer: Address
-    terms: Terms
+    terms: Terms | None
     breaks: str | None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +110,21 @@ def request(
 ) -> Asked:
     """Ask the owner for the current version. Idempotent under `key`, made from the arguments where none is given.
 
-    Raises NotFound for an unknown dataset, Refused (naming the clause) for what the owner's offer rules out.
+    The same words mean a new request once the earlier one was ended, is over, or waited too long. Raises NotFound for
+    an unknown dataset, Refused (naming the clause) for what the owner's offer rules out, Conflict for a key in use.
     """
     require_active(node.ledger, node.me)
     found = dataset_of(node.ledger, dataset)
     if found.state != DatasetState.ACTIVE:
         raise Refused("the dataset is retired", clause="state", seen="retired", needed="active")
+    wanted = _terms(node, found, int(uses), bits(purposes), count, days)
     key = key or _key("request", dataset, found.current.number, int(uses), sorted(purposes), days, count)
-    with node.db.writing() as tx:
-        now = node.clock()
-        intent = {"nonce": os.urandom(32).hex(), "from": now, "dataset": dataset}
-        task = operations.begin(tx, "request", key, intent, at=now)
-    terms = _terms(node, found, int(uses), bits(purposes), count, days, task.state)
-    require_offered(_offer(node, found), terms)
+    task = _begun(node, key, wanted)
+    terms = Terms(**task.state["terms"])
     number = _id(node, terms)
     if task.done:
         return Asked(number, terms, TxHash(task.state["tx"]), int(task.state["gas"]), already=True)
+    require_offered(_offer(node, found), terms)
     node.put_bytes(canon.encode(agreement_document(terms)))
     signed = node.keys.sign_typed(_message(node, terms))
     record = RequestRecord(node.chain.chain_id, node.directory.address("Grants"), number, terms, "0x" + signed.hex())
@@ -125,7 +138,7 @@ def request(
 def inbox(node: Node) -> list[Waiting]:
     """Requests for our datasets that nobody has answered and whose terms can still be granted."""
     mine = [r for r in node.ledger.requests.values() if _undecided(node, r)]
-    return [waiting for r in mine if (waiting := _waiting(node, r)) is not None]
+    return [waiting for r in mine if (waiting := _readable(node, r)) is not None]
 
 
 def grant(node: Node, number: GrantId) -> Decided:
@@ -136,7 +149,8 @@ def grant(node: Node, number: GrantId) -> Decided:
     standing = node.ledger.grants.get(number)
     task_key = f"grant:{number}"
     if standing is not None:
-        return _decided(node, task_key, number, already=True)
+        require_owner(node.ledger, standing.terms.dataset, node.me)
+        return _decided(node, task_key, number, standing.at)
     record = request_record(node, number)
     terms = record.terms
     found = _own(node, terms)
@@ -155,16 +169,21 @@ def grant(node: Node, number: GrantId) -> Decided:
     theirs = model.raw(record.signature)
     receipt = node.send(task_key, "Grants", "grant", terms, mine, theirs, task.state["wrap"], purpose="grant a request")
     node.finish(task_key, {"tx": receipt.tx, "gas": receipt.gas})
-    return _decided(node, task_key, number, already=False)
+    return Decided(number, receipt.tx, receipt.gas, already=False)
 
 
 def refuse(node: Node, number: GrantId, message: str, *, clause: str = "owner") -> Refusal:
     """Answer a request with a signed no. The consumer's node asks for it; nothing goes on chain."""
-    waiting = next((w for w in inbox(node) if w.id == number), None)
-    if waiting is None:
+    with node.db.reading() as tx:
+        answered = operations.find(tx, f"refuse:{number}")
+    if answered is not None:
+        return node.get_document(Refusal, Digest(answered.state["digest"]))
+    asked = node.ledger.requests.get(number)
+    if asked is None or not _undecided(node, asked):
         raise NotFound("no such request waits for an answer", clause="request", seen=number)
-    seen, needed = _beyond(node, waiting)
-    bare = Refusal(number, waiting.breaks or clause, message, seen, needed, node.clock())
+    beyond = _beyond(node, asked)
+    seen, needed = (str(beyond.seen), str(beyond.needed)) if beyond else ("", "")
+    bare = Refusal(number, (beyond and beyond.clause) or clause, message, seen, needed, node.clock())
     signed = replace(bare, signature="0x" + node.keys.sign_digest(model.raw(digest_of(bare))).hex())
     digest = node.put_document(signed)
     with node.db.writing() as tx:
@@ -197,26 +216,19 @@ def revoke(node: Node, number: GrantId) -> Decided:
     """End a grant, as owner or consumer. Looks forward only: what was opened before stays with whoever opened it."""
     found = grant_of(node.ledger, number)
     owner = dataset_of(node.ledger, found.terms.dataset).owner
-    if node.me not in (owner, found.terms.owner, found.terms.consumer):
+    if node.me not in (owner, found.terms.consumer):
         raise Refused("only a party of the grant may end it", clause="party", seen=node.me,
-                      needed=f"{found.terms.owner} or {found.terms.consumer}")  # fmt: skip
-    if found.state == GrantState.REVOKED:
-        return _decided(node, f"revoke:{number}", number, already=True)
+                      needed=f"{owner} or {found.terms.consumer}")  # fmt: skip
+    if found.state == GrantState.REVOKED and found.ended is not None:
+        return _decided(node, f"revoke:{number}", number, found.ended)
     if found.state != GrantState.GRANTED:
         raise Conflict("the grant has ended already", clause="state", seen=found.state.name.lower(), needed="granted")
     with node.db.writing() as tx:
         operations.begin(tx, "revoke", f"revoke:{number}", {}, at=node.clock())
-    receipt = node.send(
-        f"revoke:{number}",
-        "Grants",
-        "revoke",
-        number,
-        found.terms.dataset,
-        found.terms.consumer,
-        purpose="revoke a grant",
-    )
+    parties = (found.terms.dataset, found.terms.consumer)
+    receipt = node.send(f"revoke:{number}", "Grants", "revoke", number, *parties, purpose="revoke a grant")
     node.finish(f"revoke:{number}", {"tx": receipt.tx, "gas": receipt.gas})
-    return _decided(node, f"revoke:{number}", number, already=False)
+    return Decided(number, receipt.tx, receipt.gas, already=False)
 
 
 def why(node: Node, number: GrantId, *, who: Address, purposes: Sequence[str] = (), at: Time | None = None) -> Allowed:
@@ -244,8 +256,37 @@ def request_record(node: Node, number: GrantId) -> RequestRecord:
 # --- asking ---
 
 
-def _terms(node: Node, found: Dataset, uses: int, purposes: int, count: int, days: int, state: Any) -> Terms:
-    current, start = found.current, int(state["from"])
+def _begun(node: Node, key: str, wanted: Terms) -> Operation:
+    """The operation with its terms fixed: every retry signs the same ones. Begun anew once the earlier ones are over.
+
+    A crash here leaves terms that nobody has seen: the next run takes them up."""
+    with node.db.reading() as tx:
+        task = operations.find(tx, key)
+    if task is None or _is_over(node, Terms(**task.state["terms"])):
+        require_offered(_offer(node, dataset_of(node.ledger, wanted.dataset)), wanted)
+        with node.db.writing() as tx:
+            task = operations.restart(tx, "request", key, {"terms": asdict(wanted)}, at=node.clock())
+    if not _same_words(Terms(**task.state["terms"]), wanted):
+        raise Conflict("this key stands for another request", clause="key", seen=key, needed="another key")
+    return task
+
+
+def _is_over(node: Node, terms: Terms) -> bool:
+    """Whether asking again in the same words means a new request."""
+    granted, number = node.ledger.grants.get(_id(node, terms)), _id(node, terms)
+    if granted is not None:
+        return granted.state != GrantState.GRANTED or node.clock() >= terms.until
+    return number in node.ledger.withdrawn or node.clock() > terms.deadline
+
+
+def _same_words(terms: Terms, wanted: Terms) -> bool:
+    days = (terms.until - terms.from_, wanted.until - wanted.from_)
+    words = ("dataset", "uses", "purposes", "count")
+    return days[0] == days[1] and all(getattr(terms, name) == getattr(wanted, name) for name in words)
+
+
+def _terms(node: Node, found: Dataset, uses: int, purposes: int, count: int, days: int) -> Terms:
+    current, start = found.current, node.clock()
     card = node.card_of(node.me)
     bare = Terms(
         dataset=found.id,
@@ -262,7 +303,7 @@ def _terms(node: Node, found: Dataset, uses: int, purposes: int, count: int, day
         until=Time(start + days * DAY),
         deadline=Time(start + ANSWER_DAYS * DAY),
         replaces=GrantId(ZERO),
-        nonce=Digest("0x" + state["nonce"]),
+        nonce=model.digest(os.urandom(32)),
     )
     return replace(bare, document=model.digest(canon.digest(agreement_document(bare))))
 
@@ -290,33 +331,42 @@ def _undecided(node: Node, asked: Request) -> bool:
     found = ledger.datasets[asked.dataset]
     with node.db.reading() as tx:
         refused = operations.find(tx, f"refuse:{asked.id}") is not None
-    return found.owner == node.me and found.current.number == asked.version and not refused
+    open_ = found.state == DatasetState.ACTIVE and found.current.number == asked.version
+    return found.owner == node.me and open_ and not refused
+
+
+def _readable(node: Node, asked: Request) -> Waiting | None:
+    """One request's bad record, or its consumer's dead node, must not hide the others."""
+    try:
+        return _waiting(node, asked)
+    except (Retry, Untrusted) as exc:
+        return Waiting(asked.id, asked.dataset, asked.version, asked.consumer, None, None, trouble=str(exc))
 
 
 def _waiting(node: Node, asked: Request) -> Waiting | None:
     terms = request_record(node, asked.id).terms
     if terms.deadline < node.clock():
         return None
-    try:
-        require_offered(_offer(node, dataset_of(node.ledger, asked.dataset)), terms)
-        breaks = None
-    except Refused as no:
-        breaks = no.clause
-    return Waiting(asked.id, asked.dataset, asked.version, asked.consumer, terms, breaks)
+    beyond = _beyond(node, asked)
+    return Waiting(asked.id, asked.dataset, asked.version, asked.consumer, terms, beyond.clause if beyond else None)
 
 
-def _beyond(node: Node, waiting: Waiting) -> tuple[str, str]:
+def _beyond(node: Node, asked: Request) -> Refused | None:
+    """How a request goes beyond the offer."""
     try:
-        require_offered(_offer(node, dataset_of(node.ledger, waiting.dataset)), waiting.terms)
+        require_offered(_offer(node, dataset_of(node.ledger, asked.dataset)), request_record(node, asked.id).terms)
     except Refused as no:
-        return str(no.seen), str(no.needed)
-    return "", ""
+        return no
+    return None
 
 
 def _own(node: Node, terms: Terms) -> Dataset:
-    found = dataset_of(node.ledger, terms.dataset)
-    if found.owner != node.me or terms.owner != node.me:
-        raise Refused("only the dataset's owner may grant", clause="owner", seen=node.me, needed=found.owner)
+    found = require_owner(node.ledger, terms.dataset, node.me)
+    if found.state != DatasetState.ACTIVE:
+        raise Refused("the dataset is retired", clause="state", seen="retired", needed="active")
+    if terms.owner != node.me:
+        raise Refused("the request is to an earlier owner", clause="owner", seen=terms.owner, needed=node.me,
+                      hint="ask the consumer to request again")  # fmt: skip
     if terms.version != found.current.number:
         raise Refused("the request is for an older version", clause="version", seen=terms.version,
                       needed=found.current.number, hint="ask the consumer to request the current one")  # fmt: skip
@@ -333,12 +383,14 @@ def _wrap(node: Node, terms: Terms, number: GrantId) -> Any:
     return wrap(file_key, recipient, context(node, terms, number), sign=node.keys.sign_digest)
 
 
-def _decided(node: Node, key: str, number: GrantId, *, already: bool) -> Decided:
+def _decided(node: Node, key: str, number: GrantId, at: Position) -> Decided:
+    """What the chain says was done: by us, perhaps by a run that was killed before it could note it, or by another."""
+    sent = node.mined(at)
     with node.db.reading() as tx:
         task = operations.find(tx, key)
-    state = task.state if task is not None and task.done else {}
-    tx_hash = state.get("tx") or grant_of(node.ledger, number).at.tx
-    return Decided(number, TxHash(tx_hash), int(state.get("gas", 0)), already)
+    if task is not None and not task.done:
+        node.finish(key, {"tx": sent.tx, "gas": sent.gas})
+    return Decided(number, sent.tx, sent.gas, already=True)
 
 
 def _key(*parts: Any) -> str:

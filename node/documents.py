@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
 from node.errors import Untrusted
 from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 LIMIT = 1 << 20
 SUITE = "FLOE-AES256GCM-64KiB"
@@ -105,7 +109,7 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (base64)."""
+    """A member's public key for the share bundles of one training (2432 hex digits)."""
 
     member: Address
     key: str
@@ -137,13 +141,13 @@ def digest_of(record: Any) -> Digest:
 
 def decode(kind: type[Record], data: bytes) -> Record:
     """The record behind canonical bytes. Raises Untrusted (clause `schema`) for anything but exactly that document."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     document = canon.parse(data, limit=LIMIT)
     if document.pop("schema", None) != SCHEMAS[kind]:
         raise Untrusted("another kind of document", clause="schema", seen=data[:80], needed=SCHEMAS[kind])
     try:
-        record = TypeAdapter(kind).validate_python(_fields(document))
+        record: Record = _adapter(kind).validate_python(_fields(document))  # type: ignore[arg-type]
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -151,6 +155,19 @@ def decode(kind: type[Record], data: bytes) -> Record:
     if encode(record) != data:
         raise Untrusted("the document has fields its schema does not know", clause="schema", needed=SCHEMAS[kind])
     return record
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Making one costs far more than using it."""
+    from pydantic import TypeAdapter
+
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from node.db.records import Operation
 from node.documents import Receipt, ReceiptList, digest_of, encode
 from node.encryption import floe
 from node.encryption.wrap import Expected, open_wrap
-from node.errors import Conflict, Refused, Retry
+from node.errors import Conflict, HanseError, Misuse, Refused, Retry
 from node.ledger import Grant, require_allowed
 from node.model import Digest, GrantId, TxHash, Use
 from node.policy import bits
@@ -57,18 +58,25 @@ def fetch(
     found = require_allowed(node.ledger, number, who=node.me, use=Use.READ, purposes=bits(purposes),
                             at=node.clock())  # fmt: skip
     node.require_settled(found.at.block)
-    key = f"fetch:{number}:{destination.resolve()}"
-    with node.db.writing() as tx:
-        task = operations.begin(tx, "fetch", key, {}, at=node.clock())
+    task = _begun(node, f"fetch:{number}:{destination.resolve()}", destination)
     if task.step == operations.FIRST:
         receipt = _opened(node, found, destination, purposes, progress or _silent)
         with node.db.writing() as tx:
             # A crash before this line opens again, from blocks that are here by now, into the same draft.
             digest = private.put_receipt(tx, number, encode(receipt), at=node.clock())
             state = {"size": receipt.size, "receipt": digest}
-            task = operations.advance(tx, key, "opened", state, at=node.clock())
+            task = operations.advance(tx, task.key, "opened", state, at=node.clock())
     _name(_draft(destination), destination)
     return _received(node, number, destination, task)
+
+
+def _begun(node: Node, key: str, destination: Path) -> Operation:
+    """The earlier run's operation while its file is there; a file that was taken away is fetched afresh."""
+    with node.db.writing() as tx:
+        task = operations.begin(tx, "fetch", key, {}, at=node.clock())
+        if task.step != operations.FIRST and not (destination.exists() or _draft(destination).exists()):
+            task = operations.restart(tx, "fetch", key, {}, at=node.clock())
+    return task
 
 
 def _opened(node: Node, found: Grant, destination: Path, purposes: Sequence[str], progress: Progress) -> Receipt:
@@ -77,6 +85,8 @@ def _opened(node: Node, found: Grant, destination: Path, purposes: Sequence[str]
     _within_count(node, found)
     if destination.exists():
         raise Conflict("a file is there already", clause="destination", seen=destination, needed="a new file")
+    if not destination.parent.is_dir():
+        raise Misuse("there is no such folder", clause="destination", seen=destination.parent)
     file_key = _unwrap(node, found)
     envelope = envelope_of(node, terms.dataset, terms.version)
     cid = Cid.parse(envelope.cid)
@@ -113,15 +123,24 @@ def _draft(destination: Path) -> Path:
 
 
 def _open_into(node: Node, cid: Cid, key: bytes, bound: bytes, draft: Path) -> int:
-    """Open into a draft beside the destination, durably."""
+    """Open into a draft beside the destination, durably. Nothing is left of what cannot be opened to its end."""
     try:
-        with draft.open("wb") as plain, node.store.open(cid) as sealed:
+        with draft.open("wb") as plain, node.store.open(cid, hashed=False) as sealed:
             size = floe.open_to(key, bound, sealed, plain)
             plain.flush()
             os.fsync(plain.fileno())
             return size
     except OSError as exc:
+        _remove(draft)
         raise Retry(f"the file cannot be written: {exc.strerror}", clause="destination", seen=draft) from exc
+    except HanseError:
+        _remove(draft)
+        raise
+
+
+def _remove(draft: Path) -> None:
+    with suppress(OSError):  # the disk that failed may refuse this as well; the next run writes over it
+        draft.unlink(missing_ok=True)
 
 
 def _name(draft: Path, destination: Path) -> None:
@@ -129,8 +148,17 @@ def _name(draft: Path, destination: Path) -> None:
     try:
         if draft.exists():
             os.replace(draft, destination)
+            _sync_folder(destination.parent)
     except OSError as exc:
         raise Retry(f"the file cannot be named: {exc.strerror}", clause="destination", seen=destination) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _received(node: Node, number: GrantId, destination: Path, task: Operation) -> Fetched:

@@ -103,11 +103,12 @@ class Follower:
         """
         until, rewound, attempts = time.monotonic() + seconds, None, 0
         while True:
-            head, final = self._chain.block("latest").number, self._chain.final(self._depth)
-            tip, back = self._ancestor(head)
+            top, final = self._chain.ends(self._depth)
+            head = top.number
+            tip, back = self._ancestor(top)
             rewound = back if rewound is None else min(rewound, tip.number)
             try:
-                tip = self._forward(tip, head, final, until)
+                tip = self._forward(tip, top, final, until)
             except Reorged as exc:  # go on from where the database and the chain agree
                 attempts += not isinstance(exc, _Overtaken)
                 if attempts == ATTEMPTS or time.monotonic() > until:
@@ -152,15 +153,17 @@ class Follower:
 
     # --- going back ---
 
-    def _ancestor(self, head: int) -> tuple[Kept, int | None]:
+    def _ancestor(self, top: Block) -> tuple[Kept, int | None]:
         """The highest kept block that the chain still has, and its number where anything above it had to go.
 
         Halving works because a block on the chain has all its ancestors there. A chain now shorter than our tip is a
         reorg as well.
         """
-        tip = self._kept(None)
-        if tip is None or (tip.number <= head and self._is_on_chain(tip)):
-            return tip or self._floor(), None
+        tip, head = self._kept(None), top.number
+        if tip is None:
+            return self._floor(), None
+        if tip.hash == top.hash or (tip.number <= head and self._is_on_chain(tip)):
+            return tip, None
         low, high = self._before, min(tip.number - 1, head)
         while low < high:
             middle = (low + high + 1) // 2
@@ -192,20 +195,20 @@ class Follower:
 
     # --- going on ---
 
-    def _forward(self, tip: Kept, head: int, final: int, until: float) -> Kept:
+    def _forward(self, tip: Kept, top: Block, final: int, until: float) -> Kept:
         """As far as the time allows; at the head all of it is verified."""
-        while tip.number < head and time.monotonic() < until:
-            tip = self._range(tip, final) if tip.number < final else self._next(tip)
-        if tip.number == head:
+        while tip.number < top.number and time.monotonic() < until:
+            tip = self._range(tip, top, final) if tip.number < final else self._next(tip)
+        if tip.number == top.number:
             self._verify(tip, final)
         return tip
 
-    def _range(self, tip: Kept, final: int) -> Kept:
+    def _range(self, tip: Kept, top: Block, final: int) -> Kept:
         """Blocks that no longer change: many at once, one header for their end."""
         to = min(tip.number + self._span, final)
         found = self._chain.events(self._directory, tip.number + 1, to)
         self._span = max(self._span // 2, 1) if len(found) > MOST else min(self._span * 2, SPAN)
-        end = self._block(to)
+        end = top if to == top.number else self._block(to)
         if any(event.at.block == to and event.at.block_hash != end.hash for event in found):
             raise Reorged("a final block was replaced while it was read", clause="block", seen=to)
         return self._keep(tip, end, found)
@@ -256,8 +259,8 @@ class Follower:
             ours = {name: events.head(tx, name) or EMPTY for name in self._contracts}
             if events.verified(tx) == tip.number:
                 return
-        for name in self._contracts:
-            theirs = self._chain.head_of(self._directory, name, block=tip.number)
+        said = self._chain.heads_of(self._directory, self._contracts, block=tip.number)
+        for name, theirs in zip(self._contracts, said, strict=True):
             if theirs != ours[name] and self._is_on_chain(tip):
                 raise _omitted(name, theirs, ours[name])
             if theirs != ours[name]:

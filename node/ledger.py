@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import Any
@@ -181,6 +182,12 @@ class Ledger:
     spent: dict[tuple[DatasetId, int], int] = field(default_factory=lambda: defaultdict(int))
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
+    def copy(self) -> Ledger:
+        """One that `apply` may change while others read this one."""
+        return Ledger(**{name: copy(getattr(self, name)) for name in self.__slots__} | {
+            "directory": defaultdict(list, {name: list(entries) for name, entries in self.directory.items()})
+        })  # fmt: skip
+
 
 def fold(events: Iterable[Event]) -> Ledger:
     """The ledger after all `events`, in chain order. Raises Untrusted at the first that breaks a rule."""
@@ -230,6 +237,14 @@ def dataset_of(ledger: Ledger, dataset: DatasetId) -> Dataset:
         raise NotFound(
             "no such dataset", clause="dataset", seen=dataset, hint="`hanse dataset list` shows what there is"
         )
+    return found
+
+
+def require_owner(ledger: Ledger, dataset: DatasetId, who: Address) -> Dataset:
+    """The dataset, refused unless it is `who`'s."""
+    found = dataset_of(ledger, dataset)
+    if found.owner != who:
+        raise Refused("only the dataset's owner may do this", clause="owner", seen=who, needed=found.owner)
     return found
 
 
@@ -473,7 +488,7 @@ def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
     _rule(dataset.owner == said.member, "owner", seen=said.member, needed=dataset.owner)
     _rule(version.number == said.version, "current version", seen=said.version, needed=version.number)
     _rule(bool(version.content.uses & Use.TRAIN), "may be trained on", seen=said.dataset)
-    left = version.content.budget - ledger.spent[said.dataset, said.version]
+    left = version.content.budget - ledger.spent.get((said.dataset, said.version), 0)
     _rule(found.terms.epsilon <= left, "budget", seen=found.terms.epsilon, needed=left)
     ledger.spent[said.dataset, said.version] += found.terms.epsilon
     seat = Seat(said.member, said.dataset, said.version, said.hpke)

@@ -93,8 +93,9 @@ class Outbox:
         with self._db.reading() as tx:
             known = submissions.find(tx, [intent.key for intent in intents])
         if fresh := [intent for intent in intents if _is_fresh(intent, known)]:
-            gas = {i.key: i.gas or self._chain.estimate(self._keyring.address, i.to, i.data) for i in fresh}
-            fees, floor = self._chain.fees(), self._chain.nonce(self._keyring.address)
+            me, fees = self._keyring.address, self._chain.fees()
+            gas = {i.key: i.gas or self._chain.estimate(me, i.to, i.data, fees=fees) for i in fresh}
+            floor = self._chain.nonce(me)
             with self._db.writing() as tx:
                 for intent in fresh:
                     self._write(tx, replace(intent, gas=gas[intent.key]), fees, floor)
@@ -168,7 +169,7 @@ class Outbox:
         NotFinal after the deadline: the intent stays in the outbox, and waiting again goes on. The contract's refusal
         where it was reverted.
         """
-        until, pause = time.monotonic() + deadline_seconds, 0.02
+        until, pause = time.monotonic() + deadline_seconds, 0.01
         while True:
             trouble = self._pumped()
             row = self.status(ticket)
@@ -209,9 +210,11 @@ class Outbox:
                 self._sent.pop(row.hash, None)
             return replace(waiting, missed_at=None)
         if row.block is not None and view.hash_of(row.block) == row.block_hash:
-            return replace(row, state=Progress.FINAL if row.state is Progress.MINED else Progress.FAILED)
+            return _final(row)
         if receipt := self._mined(row):
-            return _mined_as(row, receipt)
+            mined = _mined_as(row, receipt)
+            at_once = receipt.block <= view.final and view.hash_of(receipt.block) == receipt.block_hash
+            return _final(mined) if at_once else mined
         if row.missed_at is None:
             return replace(waiting, missed_at=view.head)
         # Only when that has lasted until final: an endpoint may know the nonce before it knows the receipt.
@@ -286,9 +289,9 @@ class _View:
 
     def __init__(self, chain: Chain, account: Address, depth: int | None) -> None:
         self._chain = chain
-        self.head, self.final = chain.block("latest").number, chain.final(depth)
-        self.taken = chain.nonce(account)
-        self._hashes: dict[int, BlockHash | None] = {}
+        head, self.final = chain.ends(depth)
+        self.head, self.taken = head.number, chain.nonce(account)
+        self._hashes: dict[int, BlockHash | None] = {head.number: head.hash}
 
     def hash_of(self, number: int) -> BlockHash | None:
         """Of a final block; None where the chain went back below it."""
@@ -335,6 +338,11 @@ def _mined_as(row: Submission, receipt: Receipt) -> Submission:
     state = Progress.MINED if receipt.ok else Progress.REVERTED
     found = replace(row, state=state, hash=receipt.tx, block=receipt.block, block_hash=receipt.block_hash)
     return replace(found, missed_at=None, error=_words(receipt.refusal))
+
+
+def _final(row: Submission) -> Submission:
+    """Its block stays."""
+    return replace(row, state=Progress.FINAL if row.state is Progress.MINED else Progress.FAILED)
 
 
 def _words(error: HanseError | None) -> str | None:

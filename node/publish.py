@@ -11,22 +11,22 @@ It does not decide who may read: that is `access`.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from node import canon, documents, model, tables
+from node.db import Tx, operations
 from node.db import documents as private
-from node.db import operations
 from node.db.records import Holding, Operation
 from node.encryption import commitment, floe
 from node.errors import Conflict, Misuse, NotFound, Refused, Retry
 from node.keyring import file_key_name
-from node.ledger import Dataset, dataset_of, require_active
-from node.model import DatasetId, Digest, TxHash, Version
+from node.ledger import require_active, require_owner
+from node.model import DatasetId, DatasetState, Digest, Time, TxHash, Version
 from node.policy import Offer, offer_document, parse_offer
 from node.sealed import associated
 from node.wiring import Node
@@ -70,35 +70,48 @@ def publish(
     """Publish `source` as a new dataset, or as the next version of `dataset`. Idempotent under `key`, which is made
     from the file's path, size and time where none is given. `budget`: thousandths of epsilon for trainings to spend.
 
-    Raises Refused for a stranger or a foreign dataset, Misuse for an unreadable file, Retry when disk or chain fail.
+    Raises Refused for a stranger, a foreign or a retired dataset, Misuse for a file that cannot be read or a CSV that
+    is no table, Conflict where `key` stands for something else, Retry when disk or chain fail.
     """
     require_active(node.ledger, node.me)
-    found = _stat(source)
-    key = key or _key(source, found, title, dataset)
+    with _readable(source):
+        found = source.stat()
     details = {"title": title, "description": description, "offer": offer_document(offer or Offer()), "budget": budget}
-    with node.db.writing() as tx:
-        # A crash here leaves an operation without bytes: the next run starts it.
-        task = operations.begin(tx, "publish", key, _intent(node, dataset, details), at=node.clock())
+    task = _begun(node, key or _key(source, found, dataset, details), dataset, details)
     if task.done:
         return _published(task, already=True)
     task = _sealed(node, task, source, found.st_size, progress or _silent)
-    task = _described(node, task, source)
+    task = _described(node, task)
     return _sent(node, task)
 
 
 def retire(node: Node, dataset: DatasetId) -> Retirement:
     """No new versions, requests, grants or trainings from now on; what was granted stays as granted."""
-    own_dataset(node, dataset)
+    require_owner(node.ledger, dataset, node.me)
     receipt = node.send(f"retire:{dataset}", "Datasets", "retire", dataset, purpose="retire a dataset")
     return Retirement(dataset, receipt.tx, receipt.gas)
 
 
-def own_dataset(node: Node, dataset: DatasetId) -> Dataset:
-    """The dataset, refused unless it is ours."""
-    found = dataset_of(node.ledger, dataset)
-    if found.owner != node.me:
-        raise Refused("only the dataset's owner may do this", clause="owner", seen=node.me, needed=found.owner)
-    return found
+def _begun(node: Node, key: str, dataset: DatasetId | None, details: Mapping[str, Any]) -> Operation:
+    with node.db.reading() as tx:
+        task = operations.find(tx, key)
+    if task is None or _overtaken(node, task):
+        intent = _intent(node, dataset, details)
+        with node.db.writing() as tx:
+            # A crash here leaves an operation without bytes: the next run starts it.
+            task = operations.restart(tx, "publish", key, intent, at=node.clock())
+    if any(task.state[name] != wanted for name, wanted in details.items()):
+        raise Conflict("this key stands for another publication", clause="key", seen=key, needed="another key")
+    return task
+
+
+def _overtaken(node: Node, task: Operation) -> bool:
+    """Whether somebody published other content under the version number that this run had set out to publish."""
+    known = node.ledger.datasets.get(DatasetId(task.state["dataset"]))
+    number = int(task.state["version"])
+    if task.done or known is None or number > len(known.versions):
+        return False
+    return known.versions[number - 1].content.commitment != task.state.get("commitment")
 
 
 def _intent(node: Node, dataset: DatasetId | None, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +120,10 @@ def _intent(node: Node, dataset: DatasetId | None, details: Mapping[str, Any]) -
     if dataset is None:
         born = node.dataset_id(node.me, salt)
         return {**details, "dataset": born, "version": 1, "salt": salt, "manifest_salt": os.urandom(32).hex()}
-    number = own_dataset(node, dataset).current.number + 1
+    found = require_owner(node.ledger, dataset, node.me)
+    if found.state != DatasetState.ACTIVE:
+        raise Refused("the dataset is retired", clause="state", seen="retired", needed="active")
+    number = found.current.number + 1
     return {**details, "dataset": dataset, "version": number, "salt": salt, "manifest_salt": os.urandom(32).hex()}
 
 
@@ -118,7 +134,8 @@ def _sealed(node: Node, task: Operation, source: Path, size: int, progress: Prog
     file_key = _file_key(node, dataset, version)
     aad = associated(node.chain.chain_id, dataset, version)
     total = floe.sealed_size(size)
-    with _reading(source) as plain, node.store.importing():
+    with _readable(source), source.open("rb", buffering=0) as plain, node.store.importing():
+        table = tables.describe(source)
         # A crash inside leaves blocks without a pin, which the next collection removes.
         stored = node.store.put_file(
             floe.seal(file_key, aad, plain, random=os.urandom), progress=lambda done: progress("seal", done, total)
@@ -128,7 +145,7 @@ def _sealed(node: Node, task: Operation, source: Path, size: int, progress: Prog
         raise Conflict("the file changed while it was read", clause="source", seen=stored.size, needed=total)
     with node.db.writing() as tx:
         # From here on the sealed bytes are kept; a crash before this line seals again under the same key.
-        state = {"cid": str(stored.cid), "sealed_size": stored.size, "size": size}
+        state = {"cid": str(stored.cid), "sealed_size": stored.size, "size": size, "table": documents.plain(table)}
         return operations.advance(tx, task.key, "sealed", state, at=node.clock())
 
 
@@ -142,38 +159,35 @@ def _file_key(node: Node, dataset: DatasetId, version: int) -> bytes:
         return node.keys.get_secret(name)
 
 
-def _described(node: Node, task: Operation, source: Path) -> Operation:
+def _described(node: Node, task: Operation) -> Operation:
     if task.step != "sealed":
         return task
     state = task.state
     dataset, version = DatasetId(state["dataset"]), int(state["version"])
     envelope = node.put_document(documents.Envelope(dataset, version, state["cid"], state["sealed_size"]))
     policy = node.put_bytes(canon.encode(state["offer"]))
-    table = tables.describe(source)
-    manifest = commitment.salted(_manifest(node, state, envelope, table), bytes.fromhex(state["manifest_salt"]))
+    manifest = commitment.salted(_manifest(node, state, envelope), bytes.fromhex(state["manifest_salt"]))
     with node.db.writing() as tx:
         # Documents and step together: the commitment on chain never names a manifest that is not here.
         digest = private.put(tx, "manifest", manifest, at=node.clock())
-        if private.holding(tx, dataset, version) is None:
-            private.hold(tx, Holding(dataset, version, state["title"], state["salt"], digest, policy, envelope,
-                                     state["cid"], node.clock()))  # fmt: skip
         found = {"commitment": digest, "envelope": envelope, "policy": policy, "uses": _uses(state)}
         return operations.advance(tx, task.key, "described", found, at=node.clock())
 
 
-def _manifest(node: Node, state: Mapping[str, Any], envelope: Digest, table: tables.Description) -> dict[str, Any]:
+def _manifest(node: Node, state: Mapping[str, Any], envelope: Digest) -> dict[str, Any]:
+    table = state["table"]
     record = documents.Manifest(
         dataset=DatasetId(state["dataset"]),
         version=int(state["version"]),
         title=state["title"],
         description=state["description"],
-        media_type=table.media_type,
+        media_type=table["media_type"],
         size=int(state["size"]),
         envelope=envelope,
         created=node.clock(),
         salt="",
-        rows=table.rows,
-        columns=table.columns,
+        rows=table["rows"],
+        columns=tuple(documents.Column(**column) for column in table["columns"]),
     )
     fields = {"schema": documents.SCHEMAS[documents.Manifest]} | documents.plain(record)
     return {name: value for name, value in fields.items() if name != "salt"}
@@ -193,11 +207,24 @@ def _sent(node: Node, task: Operation) -> PublishedVersion:
     else:
         call = ("publishVersion", state["dataset"], int(state["version"]), content)
     # A crash around here leaves the intent in the outbox under the same key: sending twice is sending once.
-    receipt = node.send(f"publish:{task.key}", "Datasets", *call, purpose=f"publish {state['title']}")
+    receipt = node.send(f"publish:{task.key}:{state['version']}", "Datasets", *call, purpose="publish a version")
     with node.db.writing() as tx:
+        # Only what is on chain is held: of two files meant to be the same version, one was.
         found = {"tx": receipt.tx, "gas": receipt.gas}
+        _hold(tx, task, at=node.clock())
         task = operations.advance(tx, task.key, "published", found, at=node.clock(), done=True)
     return _published(task, already=False)
+
+
+def _hold(tx: Tx, task: Operation, *, at: Time) -> None:
+    state = task.state
+    dataset, version = DatasetId(state["dataset"]), int(state["version"])
+    if private.holding(tx, dataset, version) is None:
+        kept = Holding(
+            dataset, version, name=state["title"], salt=state["salt"], manifest=state["commitment"],
+            policy=state["policy"], envelope=state["envelope"], cid=state["cid"], created=at,
+        )  # fmt: skip
+        private.hold(tx, kept)
 
 
 def _published(task: Operation, *, already: bool) -> PublishedVersion:
@@ -208,25 +235,23 @@ def _published(task: Operation, *, already: bool) -> PublishedVersion:
     )  # fmt: skip
 
 
-def _key(source: Path, found: os.stat_result, title: str, dataset: DatasetId | None) -> str:
-    parts = (str(source.resolve()), str(found.st_size), str(found.st_mtime_ns), title, dataset or "new")
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _key(source: Path, found: os.stat_result, dataset: DatasetId | None, details: Mapping[str, Any]) -> str:
+    """Another file, or other words about it, are another publication."""
+    file = [str(source.resolve()), str(found.st_size), str(found.st_mtime_ns)]
+    return canon.digest({"file": file, "dataset": dataset, **details}).hex()
 
 
-def _stat(source: Path) -> os.stat_result:
+@contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    """What the disk says about the file to publish. The store and the keyring have words of their own."""
     try:
-        return source.stat()
+        yield
     except FileNotFoundError as exc:
         raise NotFound("there is no such file", clause="source", seen=source) from exc
-    except OSError as exc:
-        raise Misuse(f"the file cannot be read: {exc.strerror}", clause="source", seen=source) from exc
-
-
-def _reading(source: Path) -> BinaryIO:
-    try:
-        return source.open("rb", buffering=0)
     except IsADirectoryError as exc:
         raise Misuse("a folder cannot be published, only a file", clause="source", seen=source) from exc
+    except PermissionError as exc:
+        raise Misuse("the file may not be read", clause="source", seen=source) from exc
     except OSError as exc:
         raise Retry(f"the file cannot be read: {exc.strerror}", clause="source", seen=source) from exc
 

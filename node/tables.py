@@ -21,7 +21,7 @@ _TYPES = {"i": "integer", "u": "integer", "f": "number", "b": "boolean"}
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`rows` counts records, the header not among them; None and no columns where the file is not a table."""
+    """`rows` counts lines outside quotes below the header; None and no columns where the file is not a table."""
 
     media_type: str
     rows: int | None = None
@@ -59,8 +59,11 @@ def _columns(path: Path) -> tuple[Column, ...]:
 
 
 def _lines(path: Path) -> int:
-    count, last = 0, b"\n"
+    """Lines of a CSV: a line end inside quotes is part of a cell (RFC 4180)."""
+    count, last, quoted = 0, b"\n", False
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
-            count, last = count + chunk.count(b"\n"), chunk[-1:]
+            for part in chunk.split(b'"'):
+                count, quoted = count + (0 if quoted else part.count(b"\n")), not quoted
+            last, quoted = chunk[-1:], not quoted  # what follows the last quote goes on in the next chunk
     return count + (last != b"\n")

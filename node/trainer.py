@@ -38,6 +38,12 @@ from node.wiring import Node
 
 TURN_SECONDS = 5
 """How long a member waits for the one before it, before it takes over what any member may post."""
+
+LAPSE_SECONDS = 5
+"""How long past a deadline a phase is left alone: what was sent in time may still be on its way."""
+
+_OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn")
+"""Refusals of the contract by which another member, or the clock, was a moment faster."""
 MIB = 1 << 20
 
 
@@ -60,9 +66,7 @@ class Trainer:
         return f"{self.training.phase.name.lower()} {self.training.round}"
 
     def finished(self) -> bool:
-        """Nothing is left to do for us: void, or final and attested."""
-        training = self.training
-        return training.phase == Phase.VOID or (training.phase == Phase.FINAL and self.node.me in training.attested)
+        return is_over(self.node, self.training)
 
     def step(self) -> bool:
         """Do what is due now; whether anything was. Raises Untrusted where another member's bytes do not hold."""
@@ -70,6 +74,8 @@ class Trainer:
         position = training.position(self.node.me)
         if position is None:
             return False
+        if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
+            return self._lapse(training, position)
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
             Phase.KEYING: self._key,
             Phase.CONTRIBUTING: self._contribute,
@@ -77,6 +83,7 @@ class Trainer:
             Phase.AGGREGATING: self._aggregate,
             Phase.CHALLENGING: self._finalize,
             Phase.FINAL: self._attest,
+            Phase.VOID: self._forget,
         }
         take = steps.get(training.phase)
         try:
@@ -99,15 +106,19 @@ class Trainer:
     # --- the steps ---
 
     def _key(self, training: rules.Training, position: int) -> bool:
-        if position in _round(training, 0).keys:
+        return self._post_keys(training, position, training.round)
+
+    def _post_keys(self, training: rules.Training, position: int, number: int) -> bool:
+        if position in training.of(number).keys or number >= training.terms.rounds:
             return False
-        self._send("postKeys", 0, self._fresh_keys(training, 0))
-        return True
+        return self._send("postKeys", number, self._fresh_keys(training, number))
 
     def _contribute(self, training: rules.Training, position: int) -> bool:
         number = training.round
-        round_ = _round(training, number)
-        if position in round_.vectors or position not in round_.keys:
+        round_ = training.of(number)
+        if position not in round_.keys:  # too late for this round: back with the next
+            return self._post_keys(training, position, number + 1)
+        if position in round_.vectors:
             return False
         secrets, shares = self._secrets(number)
         secrets = self._accepted(training, round_, secrets)
@@ -118,47 +129,53 @@ class Trainer:
         self._keep(number, secrets, shares)
         posted = self._put_vector(to_bytes(masked))
         following = self._fresh_keys(training, number + 1) if number + 1 < training.terms.rounds else NO_KEYS
-        self._send("contribute", number, posted, following)
-        return True
+        return self._send("contribute", number, posted, following)
 
     def _reveal(self, training: rules.Training, position: int) -> bool:
         number = training.round
-        round_ = _round(training, number)
+        round_ = training.of(number)
         if position not in round_.vectors or position in round_.seeds:
             return False
         secrets, shares = self._secrets(number)
         secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
         # On disk before the seed is out: this member never answers for another survivor set.
         self._keep(number, secrets, shares)
-        self._send("reveal", number, model.digest(answer.seed))
-        return True
+        return self._send("reveal", number, model.digest(answer.seed))
 
     def _aggregate(self, training: rules.Training, position: int) -> bool:
         if not self._my_turn(training, position):
             return False
-        round_ = _round(training, training.round)
+        round_ = training.of(training.round)
+        if round_.keys.keys() != round_.vectors.keys():
+            return False  # without the masks of who dropped out there is no sum: the phase lapses
         self.state()
         total = self._recomputed(training, round_)
         posted = self._put_vector(total)
         last = self.plan.steps.done(self.plan.params, self._after(training, total))
-        return self._send_unless_done("aggregate", round_.number, posted, last)
+        return self._send("aggregate", round_.number, posted, last)
 
     def _finalize(self, training: rules.Training, position: int) -> bool:
         if self.node.clock() <= training.deadline or not self._my_turn(training, position, since=training.deadline):
             return False
-        return self._send_unless_done("finalize", self._put_model())
+        return self._send("finalize", self._put_model())
 
     def _attest(self, training: rules.Training, position: int) -> bool:
-        if self.node.me in training.attested:
-            return False
+        wiped = self._forget(training, position)
+        if training.answered(self.node.me):
+            return wiped
         mine = self._put_model()
         self._send("attest", mine)
-        self._forget(training)
         if mine != training.model:
             raise Untrusted(
                 "the posted model is not what the sums say", clause="model", seen=training.model, needed=mine
             )
         return True
+
+    def _lapse(self, training: rules.Training, position: int) -> bool:
+        """End a phase that somebody let pass: on to the next, or void."""
+        if not self._my_turn(training, position, since=training.deadline + LAPSE_SECONDS):
+            return False
+        return self._send("lapse", of=f"{training.round}:{training.phase.name}")
 
     # --- secrets, kept sealed ---
 
@@ -185,7 +202,7 @@ class Trainer:
 
     def _accepted(self, training: rules.Training, round_: rules.Round, secrets: MemberState) -> MemberState:
         """The shares that the others dealt us; a dealer whose bundle does not hold is gone on without."""
-        mine = share_key(self.node, self.id)
+        mine = ShareKey(self.node.keys.get_secret(share_key_name(self.id)))
         held = {one.dealer for one in secrets.held}
         for position, keys in round_.keys.items():
             dealer = training.seats[position].member
@@ -226,13 +243,17 @@ class Trainer:
     def _name(self, number: int) -> str:
         return f"round.{self.id}.{number}"
 
-    def _forget(self, training: rules.Training) -> None:
-        """Secrets of a finished training are wiped; the decisions stay."""
-        for number in range(training.round + 1):
+    def _forget(self, training: rules.Training, position: int) -> bool:
+        """Wipe the secrets of a training that is over; the decisions stay. Whether there were any."""
+        if share_key_name(self.id) not in self.node.keys.names():
+            return False
+        for number in range(training.round + 2):
             kept = self._kept(number)
             if kept is not None:
                 self._keep(number, close(kept[0]), kept[1])
+        # Last: while it is there, a run that was killed above comes back here.
         self.node.keys.wipe_secret(share_key_name(self.id))
+        return True
 
     # --- vectors ---
 
@@ -253,7 +274,8 @@ class Trainer:
         with self.node.store.open(cid) as file:
             data = file.read(size + 1)
         if len(data) != size or sums.vector_of(data, cid.digest) != posted:
-            raise Untrusted("a vector is not what its member posted", clause="root", seen=len(data), needed=posted.root)
+            raise Untrusted("a vector is not what its member posted", clause="root", seen=f"from {owner}",
+                            needed=posted.root)  # fmt: skip
         return data
 
     def _recomputed(self, training: rules.Training, round_: rules.Round) -> bytes:
@@ -277,25 +299,33 @@ class Trainer:
         place_in_line = (position - training.round) % len(training.seats)
         return self.node.clock() >= start + place_in_line * TURN_SECONDS
 
-    def _send(self, function: str, *args: Any) -> None:
-        number = next((str(arg) for arg in args if isinstance(arg, int)), "")
-        key = f"{function}:{self.id}:{number}"
-        self.node.send(key, "Trainings", function, self.id, *args, purpose=f"{function} in a training")
-
-    def _send_unless_done(self, function: str, *args: Any) -> bool:
-        """Post what another member may have posted a moment ago: then there is nothing to do."""
+    def _send(self, function: str, *args: Any, of: str = "") -> bool:
+        """Post it, once for each round (or `of` something else). False where others, or the clock, were faster."""
+        which = of or next((str(arg) for arg in args if isinstance(arg, int)), "")
         try:
-            self._send(function, *args)
+            self.node.send(f"{function}:{self.id}:{which}", "Trainings", function, self.id, *args,
+                           purpose=f"{function} in a training")  # fmt: skip
         except Refused as no:
-            if no.clause not in ("WrongPhase", "WrongRound"):
+            if no.clause not in _OVERTAKEN:
                 raise
             self.node.follow()
+            return False
         return True
 
     def _note(self, text: str) -> None:
         with self.node.db.writing() as tx:
             operations.begin(tx, "training", f"training:{self.id}", {}, at=self.node.clock())
             operations.failed(tx, f"training:{self.id}", text, at=self.node.clock())
+
+
+def is_over(node: Node, training: rules.Training) -> bool:
+    """Whether nothing is left to do for us: void, or final and answered; and our secrets are wiped."""
+    if training.phase not in (Phase.FINAL, Phase.VOID):
+        return False
+    if training.position(node.me) is None:
+        return True
+    answered = training.phase == Phase.VOID or training.answered(node.me)
+    return answered and share_key_name(training.id) not in node.keys.names()
 
 
 def place_of(node: Node) -> Place:
@@ -345,13 +375,8 @@ def _require_same(total: bytes, round_: rules.Round) -> None:
     assert posted is not None
     ours = sums.vector_of(total, model.raw(posted.blob))
     if ours != posted:
-        raise Untrusted(
-            "the posted sum is not the sum of the contributions", clause="sum", seen=posted.root, needed=ours.root
-        )
-
-
-def _round(training: rules.Training, number: int) -> rules.Round:
-    return next((r for r in training.rounds if r.number == number), rules.Round(number))
+        seen = f"{posted.root} by {round_.poster} in round {round_.number}"
+        raise Untrusted("a posted sum is not the sum of the contributions", clause="sum", seen=seen, needed=ours.root)
 
 
 def _cid_of(posted: Vector, size: int) -> Cid:

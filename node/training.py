@@ -26,7 +26,7 @@ from node.errors import Conflict, NotFinal, Refused
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
 from node.sums import Plan
-from node.trainer import Trainer, place_of, plan_of, share_key, table_of
+from node.trainer import Trainer, is_over, place_of, plan_of, share_key, table_of
 from node.wiring import Node
 
 
@@ -169,11 +169,8 @@ def result(node: Node, number: TrainingId) -> Result:
 
 def joined(node: Node) -> list[TrainingId]:
     """Trainings in which we have a seat and something may still be due."""
-    return [
-        t.id for t in node.ledger.trainings.values()
-        if t.position(node.me) is not None and t.phase != Phase.VOID
-        and not (t.phase == Phase.FINAL and node.me in t.attested)
-    ]  # fmt: skip
+    mine = [t for t in node.ledger.trainings.values() if t.position(node.me) is not None]
+    return [t.id for t in mine if not is_over(node, t)]
 
 
 def _require_joinable(node: Node, training: rules.Training, found: rules.Dataset) -> None:

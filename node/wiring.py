@@ -140,6 +140,11 @@ class Node:
         assert self._outbox is not None
         return self._outbox
 
+    def mined(self, at: model.Position) -> Sent:
+        """The transaction behind an event, whoever sent it."""
+        receipt = self.chain.receipt(at.tx)
+        return Sent(at.tx, receipt.gas_used if receipt else 0, at.block)
+
     def finish(self, key: str, state: dict[str, Any]) -> Operation:
         """Note that an operation is done."""
         with self.db.writing() as tx:
@@ -263,14 +268,22 @@ class Picture:
 
     def ledger(self) -> Ledger:
         """Take in what is new; after a rewind, fold again from the start."""
-        with self._lock, self._db.reading() as tx:
+        with self._lock:
+            return self._taken_in()
+
+    def _taken_in(self) -> Ledger:
+        with self._db.reading() as tx:
             if self._block >= 0 and events.block_hash(tx, self._block) != self._hash:
                 self._forget()
-            block = self._block
-            for event in events.read(tx, above=block):
-                apply(self._ledger, event)
-                self._block, self._hash = event.at.block, event.at.block_hash
-            return self._ledger
+            new = list(events.read(tx, above=self._block))
+        if new:
+            # Readers keep the ledger they were given: it never changes under them. An event that breaks a rule leaves
+            # the picture as it was, and says the same every time.
+            fresh = self._ledger.copy()
+            for event in new:
+                apply(fresh, event)
+            self._ledger, self._block, self._hash = fresh, new[-1].at.block, new[-1].at.block_hash
+        return self._ledger
 
     def _forget(self) -> None:
         self._ledger, self._block, self._hash = Ledger(), -1, model.BlockHash("")

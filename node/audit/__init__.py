@@ -25,7 +25,7 @@ on it.
 11  wrapped keys the record is served, names this grant, file and recipient, and the owner signed it
 12  receipts     the list is served, its receipts are the tree's leaves, signed, for grants of the signer
 13  plans        plan and training keys are served; ring and seats are those on chain
-14  contributions  every masked vector is served; its tree has the root and leaves posted
+14  contributions  every masked vector is served, as long as the plan says; its tree has the root and leaves posted
 15  reveals      every seed hashes to the digest posted before the round
 16  sums         contributions less all masks, made again bit for bit, are the sum posted
 17  transcripts  each rolls over terms, all keys and vectors posted, and the earlier sums

@@ -140,7 +140,7 @@ def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, bl
     with sheet.check(2, "directory"):
         found = [(n, chain.call_at(at, "Consortium", "entry", name_of(n), block=block.number)) for n in model.CONTRACTS]
         entries = tuple(Entry(name, entry.at, entry.code_hash, entry.from_) for name, entry in found)
-        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, entries[0].at]), entries)
+        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, *(e.at for e in entries)]), entries)
     return None
 
 

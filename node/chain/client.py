@@ -74,22 +74,27 @@ class Chain:
             return answers.block(self._block(which), asked=which)
 
     def final(self, depth: int | None = None) -> int:
-        """Number of the newest block that will not change: `depth` below the head, or what the chain itself says.
+        """Number of the newest block that will not change: see `ends`."""
+        return self.ends(depth)[1]
 
-        Without `depth`: the head where blocks are final at once (QBFT, IBFT 2) and on development chains; else the
-        `finalized` block; else DEPTH below the head.
+    def ends(self, depth: int | None = None) -> tuple[Block, int]:
+        """The head, and the number of the newest block that will not change.
+
+        That is `depth` below the head. Without `depth`: the head where blocks are final at once (QBFT, IBFT 2) and on
+        development chains; else the `finalized` block; else DEPTH below the head.
         """
-        head = self._block("latest")
-        number: int = head["number"]
+        found = self._block("latest")
+        with self._foreign():
+            head = answers.block(found, asked="latest")
         if depth is not None:
-            return max(number - depth, 0)
-        if self.is_development or answers.is_bft(bytes(head.get("proofOfAuthorityData", b""))):
-            return number
+            return head, max(head.number - depth, 0)
+        if self.is_development or answers.is_bft(bytes(found.get("proofOfAuthorityData", b""))):
+            return head, head.number
         try:
             finalized = self.block("finalized").number
         except (NotFound, RpcError):
             finalized = 0  # a chain without the tag
-        return finalized or max(number - DEPTH, 0)
+        return head, finalized or max(head.number - DEPTH, 0)
 
     def events(self, directory: Directory, first: int, last: int) -> list[Event]:
         """All events of the alliance's contracts in blocks `first` to `last`, both included, in the chain's order.
@@ -135,6 +140,14 @@ class Chain:
     def head_of(self, directory: Directory, contract: str, block: int | str | None = None) -> Head:
         """The contract's running hash and the number of events it covers."""
         return Head(*self.call(directory, contract, "head", block=block))
+
+    def heads_of(self, directory: Directory, contracts: Sequence[str], block: int) -> list[Head]:
+        """`head_of` for several contracts in one request."""
+        data = "0x" + encode.calldata("Members", "head").hex()
+        asked = [{"to": directories.address(directory, contract), "data": data} for contract in contracts]
+        said = self._rpc.many([("eth_call", [call, hex(block)]) for call in asked])
+        with self._foreign():
+            return [Head(*decode.outputs(abi.function_of("Members", "head"), raw(answer))) for answer in said]
 
     def encode(self, contract: str, function: str, *args: Any) -> bytes:
         """Calldata; structs as model records or tuples."""
@@ -196,15 +209,15 @@ class Chain:
         tip = max(price - base, 0)
         return Fees(2 * base + tip, tip)
 
-    def estimate(self, sender: Address, to: Address | None, data: bytes) -> int:
-        """A gas limit to sign, a fifth above the estimate.
+    def estimate(self, sender: Address, to: Address | None, data: bytes, *, fees: Fees | None = None) -> int:
+        """A gas limit to sign, a fifth above the estimate; `fees` where the caller has asked for them already.
 
         The contract's refusal in words where it would revert; Refused(clause="funds") where `sender` cannot pay.
         """
         call: Any = {"from": sender, "data": data} | ({"to": to} if to else {})
         with self._foreign():
             gas = int(self._eth.estimate_gas(call, "pending")) * 6 // 5 + _ROOM
-        cost = gas * self.fees().most
+        cost = gas * (fees or self.fees()).most
         if cost and (balance := self.balance(sender)) < cost:
             hint = f"send {cost - balance} wei to {sender}"
             raise Refused("the account cannot pay for this", clause="funds", seen=balance, needed=cost, hint=hint)

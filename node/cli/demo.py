@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
@@ -87,7 +88,8 @@ def _rendered(document: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(record=True, file=sys.stderr, quiet=True, width=min(shutil.get_terminal_size().columns, 110))
+    width = min(shutil.get_terminal_size().columns, 110)
+    console = Console(record=True, file=io.StringIO(), width=width)  # a quiet console records nothing
     table = Table(title="What happened", title_justify="left", show_header=False)
     for name, value in _lines(document):
         table.add_row(name, value)
@@ -117,7 +119,13 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("one bit flipped", f"found by check {found[0]['check']}" if found else "NOT FOUND"),
         ("gas", ", ".join(f"{name} {value:,}" for name, value in document["gas"].items())),
         ("took", f"{document['seconds']} s{memory}"),
-        *((("still running", f"{document['kept']['folder']}"),) if document["kept"] else ()),
+        *_kept(document["kept"]),
         *((name, url) for name, url in document["urls"].items() if document["kept"]),
         ("all of it held", "yes" if document["held"] else "NO"),
     ]  # fmt: skip
+
+
+def _kept(kept: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if kept is None:
+        return []
+    return [("still running", kept["folder"]), ("to stop it", "kill " + " ".join(map(str, kept["processes"].values())))]

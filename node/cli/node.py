@@ -89,6 +89,14 @@ def status(run: Run) -> Any:
         return status.status(node)
 
 
+@verb(app, "doctor", example="hanse node doctor")
+def doctor(run: Run) -> Any:
+    """Check keys, disk, database, chain, clock, contracts and endpoints, each with its remedy. Changes nothing."""
+    from node.doctor import examine
+
+    return examine(run.home)
+
+
 @verb(app, "run", example="hanse node run --passphrase-file ~/.hanse-passphrase")
 def serve(run: Run) -> Any:
     """Serve the API and the gateway, and follow the chain, until told to stop (SIGINT or SIGTERM)."""

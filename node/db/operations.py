@@ -32,6 +32,12 @@ def begin(tx: Tx, kind: str, key: str, state: Mapping[str, Any], *, at: Time) ->
     return get(tx, key)
 
 
+def restart(tx: Tx, kind: str, key: str, state: Mapping[str, Any], *, at: Time) -> Operation:
+    """The operation under `key` from its first step, whatever was there before."""
+    tx.execute(operations.delete().where(operations.c.key == key))
+    return begin(tx, kind, key, state, at=at)
+
+
 def find(tx: Tx, key: str) -> Operation | None:
     row = tx.execute(operations.select().where(operations.c.key == key)).first()
     return _operation(row) if row else None

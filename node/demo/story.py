@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from node.demo.hospitals import NAMES, alone, heart_plan, hospitals, pooled_model
 from node.demo.lying import lying_gateway
 from node.demo.processes import Alliance, Person, started
-from node.errors import HanseError, NotFinal, Refused
+from node.errors import HanseError, NotFinal, Refused, Retry
 
 TRAINING_SECONDS = 120.0
 AUDIT_SECONDS = 120
@@ -178,6 +178,10 @@ def _audited(alliance: Alliance, gateways: list[str]) -> tuple[int, Document]:
         command += ["--gateway", gateway]
     done = subprocess.run(command, capture_output=True, timeout=AUDIT_SECONDS, check=False)
     document: Document = json.loads(done.stdout)
+    if "error" in document:
+        raise Retry(
+            f"the audit could not be made: {document['error']['message']}", clause="audit", seen=done.returncode
+        )
     return done.returncode, document
 
 

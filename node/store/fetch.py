@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
 
 PARALLEL = 4  # blocks under way at a time
-GROUP = 256  # leaves made durable together
+GROUP = 256  # leaves named together
 BLOCK_SECONDS = 60.0  # for one block from one gateway
 CONNECT_SECONDS, IDLE_SECONDS = 5.0, 10.0
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
@@ -85,14 +85,14 @@ class _Transfer:
                 self.tree(link.cid, size, depth + 1, limit)
         self._leaves(node, depth + 1)
         if fresh:
-            self._into.put_blocks([(cid, block)])
+            self._into.put_blocks([(cid, block)], durable=False)
         self._count(len(node.inline))
         return node.size
 
     def _leaves(self, node: Node, depth: int) -> None:
         leaves = [(link.cid, size) for link, size in zip(node.links, node.sizes, strict=True) if link.cid.codec == RAW]
         for start in range(0, len(leaves), GROUP):
-            self._into.put_blocks(self._arriving(leaves[start : start + GROUP], depth))
+            self._into.put_blocks(self._arriving(leaves[start : start + GROUP], depth), durable=False)
 
     def _arriving(self, leaves: list[tuple[Cid, int]], depth: int) -> Iterator[tuple[Cid, bytes]]:
         """The leaves we lack, in order, a few requests ahead."""

@@ -64,19 +64,20 @@ class KuboStore:
     def put_file(
         self, source: Source, *, profile: Profile = UNIXFS_V1_2025, progress: Progress | None = None
     ) -> Stored:
-        return self._upload(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        sent = self._upload(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        return Stored(sent.root, dag.file_size(sent.root, sent.last), sent.count)
 
     def put_block(self, data: bytes) -> Cid:
         if len(data) > MAX_LEAF:
             raise Misuse("too large for one block; use put_file", clause="data", seen=len(data), needed=f"{MAX_LEAF}")
-        return self._upload([(of(RAW, data), data)]).cid
+        return self._upload([(of(RAW, data), data)]).root
 
-    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]], *, durable: bool = True) -> None:
         first = next(rest := iter(blocks), None)
         if first:
             self._upload(chain((first,), rest))
 
-    def _upload(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None) -> Stored:
+    def _upload(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None) -> _Sent:
         """One CAR; the answer's counts and the root's presence are compared with what was sent."""
         sent = _Sent(blocks, progress)
         with self.importing():
@@ -90,7 +91,7 @@ class KuboStore:
                 taken = [answer["Stats"]["BlockCount"] for answer in answers if answer.get("Stats")]
             if not sent.complete or taken != [sent.count] or not self.has(sent.root):
                 raise Retry("Kubo did not take every block", clause="dag/import", seen=taken, needed=sent.count)
-        return Stored(sent.root, dag.file_size(sent.root, sent.last), sent.count)
+        return sent
 
     def get_block(self, cid: Cid) -> bytes:
         _only_sha2_256(cid)
@@ -112,7 +113,7 @@ class KuboStore:
             return False
         return True
 
-    def open(self, cid: Cid) -> BinaryIO:
+    def open(self, cid: Cid, *, hashed: bool = True) -> BinaryIO:
         return dag.open_file(self.get_block, cid)
 
     def pin(self, cid: Cid, name: str) -> None:
@@ -170,8 +171,8 @@ class KuboStore:
         archive = car.read(stream, limit_bytes=limit_bytes)
         if len(archive.roots) != 1:
             raise Refused("a CAR with one root is needed", clause="roots", seen=len(archive.roots))
-        stored = self._upload(_checked(archive.blocks))
-        return Stored(archive.roots[0], self.verify(archive.roots[0]).size, stored.blocks)
+        sent = self._upload(_checked(archive.blocks))
+        return Stored(archive.roots[0], self.verify(archive.roots[0]).size, sent.count)
 
     def export_car(self, cid: Cid) -> Iterator[bytes]:
         return car.write(cid, dag.walk(self.get_block, cid, set()))

@@ -15,6 +15,8 @@ from tests.chain.peers import ZERO_FEES, anvil
 from tests.faces.conftest import CSV, Shared, token
 from tests.stories.alliance import Person
 
+pytestmark = pytest.mark.xdist_group("faces")  # one alliance for all of them
+
 UNKNOWN = "0x" + "ee" * 32
 PUBLIC = {"/health", "/ipfs/{path}", "/routing/v1/providers/{cid}", "/openapi.json"}
 ROLES = ("nobody", "another scheme", "unknown", "expired", "revoked", "read", "operate")

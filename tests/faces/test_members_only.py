@@ -15,6 +15,8 @@ from node.model import Address, Digest, GrantId
 from tests.faces.conftest import Shared, token
 from tests.stories.alliance import Person
 
+pytestmark = pytest.mark.xdist_group("faces")  # one alliance for all of them
+
 
 def signed(
     method: str, path: str, *, by: Keyring, audience: Address, at: int, member: Address | None = None

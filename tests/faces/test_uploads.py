@@ -15,6 +15,8 @@ from tests.faces.conftest import token
 from tests.faces.test_commands import running_node
 from tests.stories.alliance import Person
 
+pytestmark = pytest.mark.xdist_group("faces")  # one alliance for all of them
+
 SIZE = 256 << 20
 GROWTH = 64 << 20
 PIECE = b"0123456789abcdef" * 65_536

@@ -8,14 +8,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    "words": {"errors", "model"},
+    "words": {"errors", "model", "recursion"},
     "maths": {
         "canon", "merkle", "signature", "policy", "documents", "ledger", "sums", "models", "development_keys",
-        "encryption",
+        "encryption", "patricia",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
     "joints": {"outbox", "follow", "wiring", "sealed", "trainer", "tokens", "show", "status"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home"},
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)

@@ -1,7 +1,7 @@
 """A whole alliance in one process: real homes, real keys, real contracts, a real gateway for every member.
 
-    with alliance(tmp_path, rpc, names=("alice", "bob", "carol")) as people:
-        published = publish(people["alice"].node, path, title="Mill 7")
+with alliance(tmp_path, rpc, names=("alice", "bob", "carol")) as people:
+    published = publish(people["alice"].node, path, title="Mill 7")
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from node import home
 from node.api import create_app
 from node.chain.client import Chain
 from node.development_keys import HARDHAT_MNEMONIC
+from node.keyring import Keyring
 from node.model import Address
 from node.settings import Settings
 from node.wiring import Node
@@ -61,7 +62,9 @@ def _home(path: Path, name: str, rpc: str, ports: Mapping[str, int], index: int,
         path, name=name, rpc=rpc, listen=f"127.0.0.1:{ports[name]}", endpoints=(endpoints[name],),
         peers=tuple(url for other, url in endpoints.items() if other != name), profile="development", poll=0.05,
     )  # fmt: skip
-    home.create(replace(settings, **changed), PASSPHRASE, account_key=account_key(index))
+    # The keyring is there before the home is made, with a cost of scrypt that is for tests only.
+    Keyring.create(path / "keys", PASSPHRASE, account_key=account_key(index), scrypt_n=2)
+    home.create(replace(settings, **changed), PASSPHRASE)
     return path
 
 

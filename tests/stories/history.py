@@ -241,6 +241,22 @@ class World:
     def revoke(self, who: Person, asked: RequestRecord) -> None:
         self.send(who, "Grants", "revoke", asked.id, asked.terms.dataset, asked.terms.consumer)
 
+    def train_with_a_dropout(self, members: Sequence[Person], datasets: Sequence[DatasetId]) -> TrainingId:
+        """One round in which the last member posts keys but no contribution; the sum is posted all the same."""
+        run = _Run(self, members, plan_for(len(members), 2), HONEST)
+        run.open(2, 0)
+        run.join(datasets)
+        run.key()
+        for who in members[:-1]:
+            run.contribute(who, 0, run.plan.steps.start(run.plan.params))
+        advance(self.rpc, DAY + 1)
+        run.say(members[0], "lapse")
+        for who in members[:-1]:
+            run.say(who, "reveal", 0, model.digest(run.secrets[who.address, 0].seed))
+        made_up = next(iter(run.masked.values()))
+        run.say(members[0], "aggregate", 0, replace(vector_of(made_up), blob=run.put_vector(made_up)), True)
+        return run.id
+
     def version(self, dataset: DatasetId) -> Version:
         """The content of version 1 as published."""
         return self.ledger().datasets[dataset].versions[0].content
@@ -258,10 +274,10 @@ class World:
 
     def train(
         self, members: Sequence[Person], datasets: Sequence[DatasetId], *, rounds: int, wrong: Wrong = HONEST,
-        epsilon: int = 0,
+        epsilon: int = 0, tolerance: float = 1e-12,
     ) -> TrainingId:  # fmt: skip
         """A whole training of logistic regression over made-up records, by the real steps of the secure sum."""
-        plan = plan_for(len(members), rounds)
+        plan = plan_for(len(members), rounds, tolerance)
         run = _Run(self, members, plan, wrong)
         run.open(rounds, epsilon)
         run.join(datasets)
@@ -287,10 +303,10 @@ def found(rpc: str, store: BlockStore, founders: Sequence[tuple[Person, str]]) -
     return world
 
 
-def plan_for(members: int, rounds: int) -> sums.Plan:
+def plan_for(members: int, rounds: int, tolerance: float = 1e-12) -> sums.Plan:
     params = LogisticParams(
         features=(Feature("speed", -1.0, 1.0), Feature("load", -1.0, 1.0)), target=Target("fault", 0.0),
-        members=members, records=100, rounds=rounds, tolerance=1e-12,
+        members=members, records=100, rounds=rounds, tolerance=tolerance,
     )  # fmt: skip
     return sums.Plan("faults", "logistic", params)
 

@@ -145,6 +145,29 @@ def test_a_training_under_way_is_not_judged_beyond_what_is_there(
     assert unchecked(report) == {16, 18}
 
 
+def test_a_training_that_ended_early_is_derived_all_the_same(
+    aside: tuple[World, list[DatasetId]], judge: Judge
+) -> None:
+    """Its last contributions brought keys for a round that never came."""
+    world, datasets = aside
+    number = world.train([ALICE, BOB, CAROL], datasets[:3], rounds=9, tolerance=0.5)
+    training = world.ledger().trainings[number]
+    assert training.round < training.terms.rounds
+    report = judge(world)
+    assert (report.untrusted, report.unchecked) == ((), ())
+
+
+def test_a_sum_with_a_dropout_cannot_be_made_again_and_says_who(
+    aside: tuple[World, list[DatasetId]], judge: Judge
+) -> None:
+    world, datasets = aside
+    world.train_with_a_dropout([ALICE, BOB, CAROL, DAVE], datasets)
+    report = judge(world)
+    assert not report.untrusted
+    assert {(f.check, f.clause) for f in report.unchecked} == {(16, "dropped"), (18, "not checked")}
+    assert next(f.seen for f in report.unchecked if f.check == 16) == DAVE.address
+
+
 def test_the_report_reads_in_both_languages(told: Told, judge: Judge) -> None:
     report = judge(told.world, lies={str(cid_of(card_of(told.world, BOB.address))): b"x"})
     for language, title, state in (("en", "# Audit report", "UNTRUSTED"), ("zh-CN", "# 审计报告", "不可信")):
@@ -602,6 +625,9 @@ DONE: dict[str, tuple[set[int], set[int], Callable[[World, list[DatasetId]], obj
     "a seed that was not committed to": ({15}, {16, 18}, _train(seed=_flipped)),
     "a sum that is none, by a dishonest aggregator": ({16}, {18}, _train(total=_flipped)),
     "a model that does not follow from the sums": ({18}, set(), _train(model=_flipped)),
+    "an envelope record beyond all bounds": (
+        set(), {8}, lambda w, d: w.publish(BOB, b"x", lie=lambda e: replace(e, size=1 << 50))
+    ),
     "readable text": ({20}, set(), _readable),
     "a member's name": ({20}, set(), _named),
 }  # fmt: skip
