@@ -101,6 +101,12 @@ class Alliance:
         said = self.chain.events(self.directory, self.directory.born, head)
         return [event.said.id for event in said if event.contract == "Datasets"]
 
+    def quiet(self) -> None:
+        """Wait until Anvil mines no more: a reorg asked for while it mines leaves it with a block missing."""
+        head = -1
+        while head != (head := self.chain.block("latest").number):
+            threading.Event().wait(0.2)
+
     def say(self, count: int) -> None:
         """So many events, a block each, sent without the outbox."""
         nonce = self.chain.nonce(self.keyring.address)

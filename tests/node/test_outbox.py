@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -302,13 +301,14 @@ def test_everything_arrives_once_through_reorgs_and_a_chain_that_dies(own, url, 
             tickets.append(publish(outbox, own, i))
             if i % 10 == 9:
                 outbox.pump()
-            if i % 20 == 19:
+            if i in (19, 39, 59):
+                own.quiet()
                 own.anvil.reorg(dice.randint(1, 6))
-                with suppress(Retry):  # Anvil may be in the middle of it still
-                    follower.step()
-            if i == 50:
+                follower.step()
+            if i == 75:
                 own.anvil.kill()  # back by up to a second of blocks
                 own.anvil.start()
+                follower.step()
         for ticket in tickets:
             assert outbox.wait(ticket, deadline_seconds=60, settled=False).ok
         own.anvil.mine(13)
