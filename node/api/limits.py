@@ -5,6 +5,7 @@ app.add_middleware(Limits, largest=64 * 1024, uploads={"/datasets"})
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
@@ -19,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 BODY_LIMIT = 64 * 1024
+STALL_SECONDS = 30.0
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -36,11 +38,23 @@ class TooLarge(HTTPException):
         super().__init__(413, record)  # type: ignore[arg-type]  # the error's record is the detail
 
 
-class Limits:
-    """Refuses bodies over `largest` bytes before and while they are read; routes in `uploads` count for themselves."""
+class TooSlow(HTTPException):
+    """A body whose next part does not come."""
 
-    def __init__(self, app: App, *, largest: int = BODY_LIMIT, uploads: Collection[str] = ()) -> None:
-        self._app, self._largest, self._uploads = app, largest, uploads
+    def __init__(self, seconds: float) -> None:
+        record = Misuse("the body does not come", clause="deadline", needed=f"some of it every {seconds:g} s").record()
+        super().__init__(408, record, {"Connection": "close"})  # type: ignore[arg-type]
+
+
+class Limits:
+    """Refuses bodies over `largest` bytes before and while they are read, and those that stall for `seconds`.
+
+    Routes in `uploads` count bytes for themselves."""
+
+    def __init__(
+        self, app: App, *, largest: int = BODY_LIMIT, uploads: Collection[str] = (), seconds: float = STALL_SECONDS
+    ) -> None:
+        self._app, self._largest, self._uploads, self._seconds = app, largest, uploads, seconds
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,23 +66,29 @@ class Limits:
                 message = {**message, "headers": _with_defaults(message.get("headers", ()))}
             await send(message)
 
-        if scope["path"] in self._uploads:
-            await self._app(scope, receive, sending)
-        elif _declared(scope) > self._largest:
-            too_large = TooLarge(self._largest)
+        limit = None if scope["path"] in self._uploads else self._largest
+        if limit is not None and _declared(scope) > limit:
+            too_large = TooLarge(limit)
             await JSONResponse(too_large.detail, too_large.status_code)(scope, receive, sending)
         else:
-            await self._app(scope, self._counted(receive), sending)
+            await self._app(scope, self._bounded(receive, limit), sending)
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+    def _bounded(self, receive: Receive, limit: int | None) -> Receive:
+        seen, more = 0, True
 
         async def receiving() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, more
+            if not more:
+                return await receive()  # whoever asks after the end waits for the client to go, which takes its time
+            try:
+                async with asyncio.timeout(self._seconds):
+                    message = await receive()
+            except TimeoutError as exc:
+                raise TooSlow(self._seconds) from exc
+            more = bool(message.get("more_body", False))
             seen += len(message.get("body", b""))
-            if seen > self._largest:
-                raise TooLarge(self._largest)
+            if limit is not None and seen > limit:
+                raise TooLarge(limit)
             return message
 
         return receiving

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from node.api.limits import Limits, TooSlow
 from tests.faces.conftest import token
 from tests.faces.test_commands import running_node
 from tests.stories.alliance import Person
@@ -88,6 +91,29 @@ def test_other_bodies_are_capped(client: httpx2.Client) -> None:
 
     streamed = client.post("/requests", content=pieces(), headers={"Content-Type": "application/json"})
     assert (streamed.status_code, streamed.json()["clause"]) == (413, "size")
+
+
+@pytest.mark.parametrize("path", ["/datasets", "/requests"])
+def test_a_body_that_stalls_is_given_up(path: str) -> None:
+    """The middleware in front of an application that reads the body, and a client that sends half of it."""
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while (await receive())["more_body"]:
+                pass
+        except TooSlow as exc:
+            told.append(exc)
+
+    async def client() -> dict[str, Any]:
+        if not sent:
+            await asyncio.sleep(3600)
+        return sent.pop()
+
+    sent = [{"type": "http.request", "body": b"half", "more_body": True}]
+    limits = Limits(app, uploads={"/datasets"}, seconds=0.05)
+    asyncio.run(limits({"type": "http", "path": path, "headers": []}, client, client))
+    assert [(exc.status_code, exc.detail["clause"]) for exc in told] == [(408, "deadline")]
 
 
 @pytest.mark.long
