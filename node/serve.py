@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("uvicorn.error")
 STOP_SECONDS = 10
+SEND_EVERY = 5.0
+"""Seconds between looks at what a crash left in the outbox; what is new is sent at once by whoever submits it."""
 
 
 def serve(node: Node) -> None:
@@ -36,6 +38,7 @@ def serve(node: Node) -> None:
         signal.signal(number, lambda *_: stop.set())
     threads = [
         threading.Thread(target=node.follower.run, args=(stop,), kwargs={"every": poll}, name="follow", daemon=True),
+        threading.Thread(target=node.outbox.run, args=(stop,), kwargs={"every": SEND_EVERY}, name="send", daemon=True),
         threading.Thread(target=take_part, args=(node, stop), kwargs={"every": poll}, name="train", daemon=True),
     ]
     server = _server(node)
