@@ -106,13 +106,13 @@ def _contracts(settings: Settings) -> str:
 
 def _endpoints(settings: Settings) -> str:
     """Somebody answers at each, as a node does."""
-    from node.web import Site, get
+    from node.web import get, locate
 
     if not settings.endpoints:
         raise Refused("others cannot reach this node", hint="set endpoints in hanse.toml, then `hanse node card`")
     for url in settings.endpoints:
-        site = Site.at(url, allow_loopback=settings.development)
-        answer = get(site, "/health", headers={}, limit=1 << 16, seconds=10)
+        place = locate(url, allow_loopback=settings.development)
+        answer = get(place, "/health", headers={}, limit=1 << 16, seconds=10)
         if answer.status != 200:
             raise Retry("no node answers at the endpoint", seen=f"{answer.status} from {url}", hint="`hanse node run`")
     return ", ".join(settings.endpoints)
