@@ -88,7 +88,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A consumer's note that it fetched and verified a granted version; signed."""
+    """A consumer's note that it fetched and verified a granted version; signed. `opening` counts them from 1: two
+    openings in one second are two."""
 
     grant: GrantId
     dataset: DatasetId
@@ -97,6 +98,7 @@ class Receipt:
     size: int
     purposes: int
     at: Time
+    opening: int = 1
     signature: str = ""
 
 

@@ -82,7 +82,7 @@ def _begun(node: Node, key: str, destination: Path) -> Operation:
 def _opened(node: Node, found: Grant, destination: Path, purposes: Sequence[str], progress: Progress) -> Receipt:
     """Fetch and open into the draft; the signed receipt for it."""
     terms = found.terms
-    _within_count(node, found)
+    opening = _next_opening(node, found)
     if destination.exists():
         raise Conflict("a file is there already", clause="destination", seen=destination, needed="a new file")
     if not destination.parent.is_dir():
@@ -95,21 +95,22 @@ def _opened(node: Node, found: Grant, destination: Path, purposes: Sequence[str]
     )
     bound = associated(node.chain.chain_id, terms.dataset, terms.version)
     size = _open_into(node, cid, file_key, bound, _draft(destination))
-    bare = Receipt(found.id, terms.dataset, terms.version, envelope.cid, size, bits(purposes), node.clock())
+    bare = Receipt(found.id, terms.dataset, terms.version, envelope.cid, size, bits(purposes), node.clock(),
+                   opening)  # fmt: skip
     signed = replace(bare, signature="0x" + node.keys.sign_digest(model.raw(digest_of(bare))).hex())
     node.put_document(signed)
     return signed
 
 
-def _within_count(node: Node, found: Grant) -> None:
-    if not found.terms.count:
-        return
+def _next_opening(node: Node, found: Grant) -> int:
+    """Which opening this will be, counted from 1; refused beyond the grant's count."""
     with node.db.reading() as tx:
         used = private.count_receipts(tx, found.id)
-    if used >= found.terms.count:
+    if found.terms.count and used >= found.terms.count:
         raise Refused(
             "the grant's openings are used up", clause="count", seen=used, needed=f"under {found.terms.count}"
         )
+    return used + 1
 
 
 def _unwrap(node: Node, found: Grant) -> bytes:

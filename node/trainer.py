@@ -47,6 +47,9 @@ _OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn")
 MIB = 1 << 20
 
 
+_ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
+
+
 class Trainer:
     """This member's part in one training. Keeps what is costly to read: the plan, the table, the sums so far."""
 
@@ -76,6 +79,10 @@ class Trainer:
             return False
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
+        if training.phase in _ROUND and position not in training.of(training.round).keys:
+            # Too late for this round: back with the next.
+            if self._post_keys(training, position, training.round + 1):
+                return True
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
             Phase.KEYING: self._key,
             Phase.CONTRIBUTING: self._contribute,
@@ -116,9 +123,7 @@ class Trainer:
     def _contribute(self, training: rules.Training, position: int) -> bool:
         number = training.round
         round_ = training.of(number)
-        if position not in round_.keys:  # too late for this round: back with the next
-            return self._post_keys(training, position, number + 1)
-        if position in round_.vectors:
+        if position in round_.vectors or position not in round_.keys:
             return False
         secrets, shares = self._secrets(number)
         secrets = self._accepted(training, round_, secrets)

@@ -21,9 +21,10 @@ from node.api import create_app
 from node.chain.client import Chain
 from node.development_keys import HARDHAT_MNEMONIC
 from node.keyring import Keyring
-from node.model import Address
+from node.model import Address, Time
 from node.settings import Settings
 from node.wiring import Node
+from tests.chain.peers import advance
 
 PASSPHRASE = b"correct horse battery staple"
 
@@ -37,6 +38,17 @@ class Person:
     url: str
     node: Node
 
+    @property
+    def me(self) -> Address:
+        return self.node.me
+
+    @contextmanager
+    def restarted(self) -> Iterator[Node]:
+        """Another process's view of the same home: nothing but the disk is common."""
+        with Node.open(self.home, passphrase=PASSPHRASE) as node:
+            node.clock = self.node.clock
+            yield node
+
 
 @contextmanager
 def alliance(folder: Path, rpc: str, names: Sequence[str], **changed: object) -> Iterator[dict[str, Person]]:
@@ -45,15 +57,35 @@ def alliance(folder: Path, rpc: str, names: Sequence[str], **changed: object) ->
     homes = {name: _home(folder / name, name, rpc, ports, index, changed) for index, name in enumerate(names)}
     founders = [home.founder_of(path) for path in homes.values()]
     consortium = home.found(next(iter(homes.values())), PASSPHRASE, founders, delay=3600)
+    clock = Clock()
     with ExitStack() as stack:
         people = {}
         for name, path in homes.items():
             home.join(path, consortium)
             node = stack.enter_context(Node.open(path, passphrase=PASSPHRASE))
+            node.clock = clock  # type: ignore[method-assign]
             url = f"http://127.0.0.1:{ports[name]}"
             stack.enter_context(serving(node, ports[name]))
             people[name] = Person(name, path, url, node)
         yield people
+
+
+class Clock:
+    """The one clock of the alliance's nodes; it can be put forward together with the chain's."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def __call__(self) -> Time:
+        return Time(int(time.time()) + self.ahead)
+
+
+def pass_time(people: Mapping[str, Person], seconds: int) -> None:
+    """Let time pass for the chain and for everybody."""
+    node = next(iter(people.values())).node
+    advance(node.settings.rpc, seconds)
+    node.clock.ahead += seconds
+    follow_all(people)
 
 
 def _home(path: Path, name: str, rpc: str, ports: Mapping[str, int], index: int, changed: dict[str, object]) -> Path:
@@ -84,7 +116,8 @@ def serving(node: Node, port: int) -> Iterator[None]:
     thread.start()
     deadline = time.monotonic() + 20
     while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < deadline, "the server did not start in time"
         time.sleep(0.01)
     try:
         yield
@@ -108,4 +141,4 @@ def follow_all(people: Mapping[str, Person]) -> None:
         person.node.follow()
 
 
-__all__ = ["PASSPHRASE", "Address", "Chain", "Person", "alliance", "follow_all", "serving"]
+__all__ = ["PASSPHRASE", "Address", "Chain", "Person", "alliance", "follow_all", "pass_time", "serving"]

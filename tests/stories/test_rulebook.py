@@ -302,7 +302,7 @@ def request(play: Play) -> Command:
 
 
 def grant(play: Play) -> Command:
-    standing = [g for g in play.ledger.grants.values()]
+    standing = list(play.ledger.grants.values())
     replaces = GrantId(ZERO)
     terms, owner, consumer = terms_of(play, replaces)
     if standing and play.dice.random() < 0.3:
