@@ -1,10 +1,3 @@
-<<<<<<< HEAD
-"""What the stories' tests share."""
-
-from tests.store.conftest import serve
-
-__all__ = ["serve"]
-=======
 """One alliance of four for a file's tests, on an Anvil of its own: making many nodes is what costs."""
 
 from __future__ import annotations
@@ -14,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chain.peers import ZERO_FEES, anvil
+from tests.store.conftest import serve
 from tests.stories.alliance import Person, alliance
+
+__all__ = ["serve"]
 
 NAMES = ("alice", "bob", "carol", "dave")
 
@@ -43,4 +39,3 @@ def carol(people: dict[str, Person]) -> Person:
 @pytest.fixture
 def dave(people: dict[str, Person]) -> Person:
     return people["dave"]
->>>>>>> refs/heads/storytests
