@@ -79,10 +79,9 @@ class Trainer:
             return False
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
-        if training.phase in _ROUND and position not in training.of(training.round).keys:
-            # Too late for this round: back with the next.
-            if self._post_keys(training, position, training.round + 1):
-                return True
+        missed = training.phase in _ROUND and position not in training.of(training.round).keys
+        if missed and self._post_keys(training, position, training.round + 1):
+            return True  # too late for this round: back with the next
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
             Phase.KEYING: self._key,
             Phase.CONTRIBUTING: self._contribute,
