@@ -41,12 +41,11 @@ contract Datasets is IDatasets, RunningHash {
     }
 
     function transfer(DatasetId id, address to) external {
-        uint16 index = members.requireActive(msg.sender);
+        members.requireActive(msg.sender);
         members.requireActive(to);
         Dataset storage moved = _live(id);
         address from = moved.owner;
-        // a rotated account keeps its index: its successor takes the datasets over by this call
-        if (from != msg.sender && members.member(from).index != index) revert NotOwner(from, msg.sender);
+        if (from != msg.sender && !_sameMember(from, msg.sender)) revert NotOwner(from, msg.sender);
         moved.owner = to;
         _log(3, abi.encode(Transferred.selector, id, from, to, SEQ));
     }
@@ -90,6 +89,11 @@ contract Datasets is IDatasets, RunningHash {
         written.budget = budget;
         written.commitment = content.commitment;
         _log(2, abi.encode(Published.selector, id, msg.sender, version, content, SEQ));
+    }
+
+    /// A rotated account keeps its index: by it a successor is known.
+    function _sameMember(address one, address other) private view returns (bool) {
+        return members.member(one).index == members.member(other).index;
     }
 
     function _requireContent(Version calldata content) private pure {

@@ -9,13 +9,6 @@ import {RunningHash} from "./lib/RunningHash.sol";
 import {Signatures} from "./lib/Signatures.sol";
 
 contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
-    /// One slot: `parties` binds the id to dataset and consumer, so that later acts need not show the terms.
-    struct Decision {
-        State state;
-        uint48 since;
-        bytes25 parties;
-    }
-
     uint8 private constant MEMBER = 1;
 
     bytes32 private constant TERMS = keccak256(
@@ -27,7 +20,8 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
     IMembers public immutable members;
     IDatasets public immutable datasets;
 
-    mapping(GrantId id => Decision) private _decisions;
+    /// One word each: 25 bytes of keccak256(dataset, consumer), which bind later acts without the terms, 6 of time, 1 of state.
+    mapping(GrantId id => uint256) private _decisions;
 
     constructor(IMembers members_, IDatasets datasets_) {
         members = members_;
@@ -51,7 +45,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         _requireSigned(terms.consumer, id, consumerSignature);
         bytes25 parties = _parties(terms.dataset, terms.consumer);
         if (GrantId.unwrap(terms.replaces) != 0) _end(terms.replaces, State.Replaced, parties);
-        _decisions[id] = Decision(State.Granted, uint48(block.timestamp), parties);
+        _decisions[id] = _decision(State.Granted, parties);
         _log(3, abi.encode(Granted.selector, id, terms.dataset, terms.consumer, terms, wrap, SEQ));
     }
 
@@ -66,8 +60,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
         if (members.member(msg.sender).state == IMembers.State.Unknown) revert IMembers.NotMember(msg.sender);
         GrantId id = idOf(terms);
         _requireUndecided(id);
-        bytes25 parties = _parties(terms.dataset, terms.consumer);
-        _decisions[id] = Decision(State.Withdrawn, uint48(block.timestamp), parties);
+        _decisions[id] = _decision(State.Withdrawn, _parties(terms.dataset, terms.consumer));
         _log(2, abi.encode(Withdrawn.selector, id, msg.sender, SEQ));
     }
 
@@ -78,7 +71,7 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
 
     function requireAllowed(Terms calldata terms, address who, uint8 uses, uint32 purposes, uint48 at) external view {
         GrantId id = idOf(terms);
-        State found = _decisions[id].state;
+        State found = _stateOf(_decisions[id]);
         if (found != State.Granted) revert NotGranted(id, found);
         if (who != terms.consumer) revert NotParty(who);
         if (uses & ~terms.uses != 0) revert UseNotOffered(uses, terms.uses);
@@ -93,16 +86,15 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
     }
 
     function state(GrantId id) external view returns (State, uint48) {
-        return (_decisions[id].state, _decisions[id].since);
+        uint256 decision = _decisions[id];
+        return (_stateOf(decision), uint48(decision >> 8));
     }
 
     function _end(GrantId id, State to, bytes25 parties) private {
-        Decision storage decision = _decisions[id];
-        (State found, bytes25 bound) = (decision.state, decision.parties);
-        if (found != State.Granted) revert NotGranted(id, found);
-        if (bound != parties) revert OtherParties(id);
-        decision.state = to;
-        decision.since = uint48(block.timestamp);
+        uint256 decision = _decisions[id];
+        if (_stateOf(decision) != State.Granted) revert NotGranted(id, _stateOf(decision));
+        if (bytes25(bytes32(decision)) != parties) revert OtherParties(id);
+        _decisions[id] = _decision(to, parties);
     }
 
     /// Also while the alliance is paused.
@@ -132,8 +124,16 @@ contract Grants is IGrants, Domain("Hanse Grants"), RunningHash {
     }
 
     function _requireUndecided(GrantId id) private view {
-        State found = _decisions[id].state;
+        State found = _stateOf(_decisions[id]);
         if (found != State.Unknown) revert AlreadyDecided(id, found);
+    }
+
+    function _decision(State state_, bytes25 parties) private view returns (uint256) {
+        return uint256(bytes32(parties)) | (block.timestamp << 8) | uint8(state_);
+    }
+
+    function _stateOf(uint256 decision) private pure returns (State) {
+        return State(uint8(decision));
     }
 
     function _parties(DatasetId dataset, address consumer) private pure returns (bytes25) {

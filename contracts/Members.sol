@@ -104,11 +104,9 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         _requireConsents(structHash, consents, quorum());
     }
 
-    function requireActive(address account) external view returns (uint16 index) {
-        Seat storage found = _active(account);
-        (uint32 until, uint16 number) = (found.pausedUntil, found.index);
+    function requireActive(address account) external view {
+        uint32 until = _active(account).pausedUntil;
         if (block.timestamp < until) revert Paused(until);
-        return number;
     }
 
     function member(address account) external view returns (Member memory) {
@@ -151,7 +149,7 @@ contract Members is IMembers, Domain("Hanse Members"), RunningHash {
         if (have < need) revert NotEnough(have, need);
         if (consents.signatures.length != have) revert NotEnough(consents.signatures.length, have);
         bytes32 digest = _typed(structHash);
-        address last;
+        address last = address(0);
         for (uint256 i; i < have; ++i) {
             address signer = consents.signers[i];
             if (signer <= last) revert Unsorted(i);

@@ -202,6 +202,8 @@ def refusal(node: Node, number: GrantId) -> Refusal:
         task = operations.find(tx, f"refuse:{number}")
     if task is not None:
         return node.get_document(Refusal, Digest(task.state["digest"]), member=owner)
+    if owner == node.me:
+        raise NotFound("this node has not refused the request", clause="request", seen=number)
     found = node.ask_refusal(owner, number)
     bare = replace(found, signature="")
     signer = signature.recover(model.raw(digest_of(bare)), model.raw(found.signature))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
@@ -110,7 +111,7 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (base64)."""
+    """A member's public key for the share bundles of one training (2432 hex digits)."""
 
     member: Address
     key: str
@@ -148,7 +149,7 @@ def decode(kind: type[Record], data: bytes) -> Record:
     if document.pop("schema", None) != SCHEMAS[kind]:
         raise Untrusted("another kind of document", clause="schema", seen=data[:80], needed=SCHEMAS[kind])
     try:
-        record = _adapter(kind).validate_python(_fields(document))
+        record: Record = _adapter(kind).validate_python(_fields(document))  # type: ignore[arg-type]
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -158,7 +159,8 @@ def decode(kind: type[Record], data: bytes) -> Record:
     return record
 
 
-def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     """Making one costs far more than using it."""
     from pydantic import TypeAdapter
 

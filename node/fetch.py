@@ -126,7 +126,7 @@ def _draft(destination: Path) -> Path:
 def _open_into(node: Node, cid: Cid, key: bytes, bound: bytes, draft: Path) -> int:
     """Open into a draft beside the destination, durably. Nothing is left of what cannot be opened to its end."""
     try:
-        with draft.open("wb") as plain, node.store.open(cid) as sealed:
+        with draft.open("wb") as plain, node.store.open(cid, hashed=False) as sealed:
             size = floe.open_to(key, bound, sealed, plain)
             plain.flush()
             os.fsync(plain.fileno())

@@ -33,6 +33,7 @@ MOST = 5000
 ATTEMPTS = 5
 """Reorgs in the middle of one step before it gives up."""
 
+PAUSE = 0.05
 STEP_SECONDS = 60.0
 LONGEST_PAUSE = 30.0
 
@@ -76,6 +77,10 @@ class Health:
     error: HanseError | None = None
 
 
+class _Overtaken(Reorged):
+    """Another process has gone on, or back, in the same database since we looked."""
+
+
 class Follower:
     """Writes blocks and events. Others may write too: every commit checks that nobody else came first."""
 
@@ -104,11 +109,15 @@ class Follower:
             rewound = back if rewound is None else min(rewound, tip.number)
             try:
                 tip = self._forward(tip, top, final, until)
-            except Reorged:
-                attempts += 1
+            except Reorged as exc:  # go on from where the database and the chain agree
+                attempts += not isinstance(exc, _Overtaken)
                 if attempts == ATTEMPTS or time.monotonic() > until:
                     raise
-                continue  # from where we and the chain still agree
+                time.sleep(PAUSE)  # an endpoint may need a moment to know its own chain again
+                continue
+            except Untrusted:
+                self._forget_unverified()
+                raise
             with self._db.reading() as tx:
                 return Followed(min(final, events.verified(tx)), tip.number, head, rewound)
 
@@ -220,7 +229,7 @@ class Follower:
 
     def _keep(self, tip: Kept, block: Block, found: Sequence[Event]) -> Kept:
         """Blocks and events become one fact. A crash before it leaves the picture as of `tip`, which is a true one."""
-        said, end = self._extended(found), Kept(block.number, block.hash, block.time)
+        said, end = self._extended(tip, found), Kept(block.number, block.hash, block.time)
         with self._db.writing() as tx:
             self._require_tip(tx, tip)
             events.add(tx, [end], said)
@@ -230,11 +239,12 @@ class Follower:
         """Nobody else has gone on or back since we looked."""
         now = events.tip(tx)
         if now != tip and not (now is None and tip.number == self._before):
-            raise Reorged("another process follows into the same database", clause="tip", seen=now and now.number)
+            raise _Overtaken("another process follows into the same database", clause="tip", seen=now and now.number)
 
-    def _extended(self, found: Sequence[Event]) -> list[tuple[Event, str]]:
+    def _extended(self, tip: Kept, found: Sequence[Event]) -> list[tuple[Event, str]]:
         """Each event with its contract's running hash; Untrusted at a gap."""
         with self._db.reading() as tx:
+            self._require_tip(tx, tip)
             heads = {name: events.head(tx, name) or EMPTY for name in self._contracts}
         said = []
         for event in found:
@@ -245,32 +255,35 @@ class Follower:
     def _verify(self, tip: Kept, final: int) -> None:
         """Compare every running hash with the contract's own at our tip: this is what catches a last event left out."""
         with self._db.reading() as tx:
+            self._require_tip(tx, tip)
             ours = {name: events.head(tx, name) or EMPTY for name in self._contracts}
             if events.verified(tx) == tip.number:
                 return
         said = self._chain.heads_of(self._directory, self._contracts, block=tip.number)
         for name, theirs in zip(self._contracts, said, strict=True):
+            if theirs != ours[name] and self._is_on_chain(tip):
+                raise _omitted(name, theirs, ours[name])
             if theirs != ours[name]:
-                self._distrust(tip, name, theirs, ours[name])
+                raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
         with self._db.writing() as tx:
             self._require_tip(tx, tip)
             events.set_verified(tx, tip.number)
             events.thin(tx, below=final)
 
-    def _distrust(self, tip: Kept, contract: str, theirs: Head, ours: Head) -> None:
-        if not self._is_on_chain(tip):
-            raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
-        # What was shown above the last verified block may be forged: forget it. A crash before leaves it unverified.
+    def _forget_unverified(self) -> None:
+        """What was shown above the last verified block may be forged. A crash before leaves it, still unverified."""
         with self._db.writing() as tx:
-            self._require_tip(tx, tip)
             events.rewind(tx, events.verified(tx))
-        raise Untrusted(
-            f"the endpoint does not show all that {contract} said",
-            clause="running hash",
-            seen=f"{ours.seq} events, {ours.hash}",
-            needed=f"{theirs.seq} events, {theirs.hash}",
-            hint="use another RPC endpoint",
-        )
+
+
+def _omitted(contract: str, theirs: Head, ours: Head) -> Untrusted:
+    return Untrusted(
+        f"the endpoint does not show all that {contract} said",
+        clause="running hash",
+        seen=f"{ours.seq} events, {ours.hash}",
+        needed=f"{theirs.seq} events, {theirs.hash}",
+        hint="use another RPC endpoint",
+    )
 
 
 def _condition(seen: Followed, moved: float, stalled_after: float | None) -> Condition:

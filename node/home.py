@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections import UserDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from node.development_keys import DEVELOPMENT_ADDRESSES, refuse_development_key
 from node.errors import Conflict, Misuse
 from node.keyring import Keyring
 from node.model import Address, Card, Digest, Role, TxHash
-from node.settings import FILE, Settings
+from node.settings import FILE, Settings, write
 from node.signature import address_of
 from node.wiring import Node, open_store
 
@@ -53,7 +52,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A member's card in its store; `tx` is the transaction that put its digest on chain, None where none was needed."""
+    """A member's card in its store; `tx` put its digest on chain, None where that was not needed."""
 
     account: Address
     card: Digest
@@ -74,13 +73,16 @@ def create(settings: Settings, passphrase: bytes, *, account_key: bytes | None =
     return Made(ring.address, card, str(settings.home))
 
 
-def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
-    """Work in the alliance of this Consortium. Raises NotFound or Untrusted where there is none at that address."""
+def join(home: Path, consortium: Address, *, rpc: str | None = None, peers: Sequence[str] = ()) -> Joined:
+    """Work in the alliance of this Consortium; `peers` are gateways to ask before any card is known.
+
+    Raises NotFound or Untrusted where there is none at that address, Conflict where the node has another."""
     settings = Settings.load(home)
     if settings.consortium and settings.consortium != consortium:
         raise Conflict("this node belongs to another alliance", clause="consortium", seen=consortium,
                        needed=settings.consortium, hint="make another home for another alliance")  # fmt: skip
-    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc)
+    known = tuple(dict.fromkeys((*settings.peers, *peers)))
+    settings = replace(settings, consortium=consortium, rpc=rpc or settings.rpc, peers=known)
     Chain.connect(settings.rpc).directory(consortium)
     settings.save()
     with Node.open(home) as node:
@@ -89,7 +91,7 @@ def join(home: Path, consortium: Address, *, rpc: str | None = None) -> Joined:
 
 
 def show_card(home: Path, passphrase: bytes) -> Shown:
-    """Put the card of the present settings into the store and, for a member whose card on chain is another, there too."""
+    """Put the card of the present settings into the store; a member's goes on chain where that has another one."""
     settings = Settings.load(home)
     card = _keep_card(settings, Keyring.open(home / "keys", passphrase))
     tx = _card_on_chain(home, passphrase, card) if settings.consortium else None
@@ -124,13 +126,7 @@ class _Kept(UserDict[str, Address]):
     def __setitem__(self, name: str, at: Address) -> None:
         super().__setitem__(name, at)
         if hasattr(self, "_path"):
-            _write(self._path, json.dumps(self.data).encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_bytes(data)
-    os.replace(draft, path)
+            write(self._path, json.dumps(self.data).encode())
 
 
 def _card_on_chain(home: Path, passphrase: bytes, card: Digest) -> TxHash | None:
@@ -151,7 +147,7 @@ def _keep_card(settings: Settings, ring: Keyring) -> Digest:
     with store.importing():
         cid = store.put_block(data)
         store.pin(cid, "card")
-    _write(settings.home / CARD, data)
+    write(settings.home / CARD, data)
     return model.digest(cid.digest)
 
 

@@ -30,6 +30,7 @@ from node.encryption.keystore import SCRYPT_N, Keys, open_keys, seal_keys
 from node.encryption.wrap import RecipientKey
 from node.errors import Conflict, Misuse, NotFound, Retry, Untrusted
 from node.model import Address, DatasetId, TxHash
+from node.recursion import kept_recursion_limit
 from node.signature import checksummed, sign
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class Keyring:
 
     def sign_typed(self, message: Mapping[str, Any]) -> bytes:
         """65 bytes r, s, v over a full EIP-712 message (`types`, `primaryType`, `domain`, `message`)."""
-        from eth_account.messages import encode_typed_data
+        with kept_recursion_limit():
+            from eth_account.messages import encode_typed_data
 
         with _misuse("typed message"):
             signable = encode_typed_data(full_message=dict(message))
@@ -195,7 +197,8 @@ class Keyring:
 
     @cached_property
     def _account(self) -> LocalAccount:
-        from eth_account import Account  # a second to import: only who sends or signs typed data pays
+        with kept_recursion_limit():
+            from eth_account import Account  # a second to import: only who sends or signs typed data pays
 
         account: LocalAccount = Account.from_key(self._private)
         return account

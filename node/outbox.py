@@ -74,6 +74,7 @@ class Outbox:
         """`depth` as in `Chain.final`; `at` is told each point at which a crash is interesting."""
         self._db, self._chain, self._keyring = db, chain, keyring
         self._depth, self._resend, self._at = depth, resend_seconds, at
+        self.trouble: HanseError | None = None
         self._pumping = threading.Lock()
         self._sent: dict[TxHash, float] = {}  # when we last sent it; lost with the process, which then sends once more
 
@@ -148,6 +149,19 @@ class Outbox:
             for row in self._due(view):
                 if row.state is Progress.PENDING and row.nonce >= view.taken:
                     self._send_if_due(row)
+
+    def run(self, stop: threading.Event, *, every: float = 2.0) -> None:
+        """Pump until `stop` is set: what a crash left in the outbox goes out without being asked for again.
+
+        Whatever is in the way stands in `trouble` until it is gone.
+        """
+        while not stop.is_set():
+            try:
+                self.pump()
+                self.trouble = None
+            except (Retry, Refused) as exc:
+                self.trouble = exc
+            stop.wait(every)
 
     def wait(self, ticket: Ticket, *, deadline_seconds: float, settled: bool = True) -> Receipt:
         """Pump until the transaction is mined, or with `settled` until its block stays.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from node.errors import HanseError, NotFound, Refused, Retry, Untrusted
 from node.model import Address
-from node.web import Site, get
+from node.web import get, locate
 
 LIMIT = 1 << 20
 SECONDS = 10.0
@@ -47,8 +47,8 @@ def ask(peer: Peer, path: str) -> bytes:
     reasons: list[str] = []
     for endpoint in peer.endpoints:
         try:
-            site = Site.at(endpoint, allow_loopback=peer.allow_loopback)
-            answer = get(site, path, headers=headers, limit=LIMIT, seconds=SECONDS)
+            place = locate(endpoint, allow_loopback=peer.allow_loopback)
+            answer = get(place, path, headers=headers, limit=LIMIT, seconds=SECONDS)
         except Retry as exc:
             reasons.append(f"{endpoint}: {exc.message}")
             continue

@@ -220,10 +220,11 @@ def _hold(tx: Tx, task: Operation, *, at: Time) -> None:
     state = task.state
     dataset, version = DatasetId(state["dataset"]), int(state["version"])
     if private.holding(tx, dataset, version) is None:
-        private.hold(tx, Holding(
-            dataset, version, state["title"], state["salt"], state["commitment"], state["policy"], state["envelope"],
-            state["cid"], at,
-        ))  # fmt: skip
+        kept = Holding(
+            dataset, version, name=state["title"], salt=state["salt"], manifest=state["commitment"],
+            policy=state["policy"], envelope=state["envelope"], cid=state["cid"], created=at,
+        )  # fmt: skip
+        private.hold(tx, kept)
 
 
 def _published(task: Operation, *, already: bool) -> PublishedVersion:

@@ -55,13 +55,7 @@ class Settings:
     def save(self) -> None:
         """Write the file whole or not at all."""
         lines = [f"{name} = {_toml(value)}" for name, value in asdict(self).items() if name != "home"]
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = self.home / (FILE + ".new")
-            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            os.replace(draft, self.home / FILE)
-        except OSError as exc:
-            raise Retry(f"the settings cannot be written: {exc.strerror}", seen=self.home) from exc
+        write(self.home / FILE, ("\n".join(lines) + "\n").encode())
 
     @property
     def development(self) -> bool:
@@ -71,6 +65,17 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.home / 'node.sqlite'}"
+
+
+def write(path: Path, data: bytes) -> None:
+    """A file of the home, whole or not at all. Raises Retry where the disk fails."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        os.replace(draft, path)
+    except OSError as exc:
+        raise Retry(f"the file cannot be written: {exc.strerror}", clause="disk", seen=path) from exc
 
 
 def _checked(table: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -122,6 +122,18 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """One posted sum: who contributed, who posted it, and where its bytes are (`blob` is the digest in their CID)."""
+
+    number: int
+    members: tuple[Address, ...]
+    poster: Address
+    root: Digest
+    blob: Digest
+    leaves: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemberCard:
     """A member with what its public card says; `recipient` is the digest of the key its grants are wrapped for."""
 
@@ -195,6 +207,16 @@ def training(found: rules.Training) -> Training:
         model=None if found.model == ZERO else found.model,
         void=found.void.name.lower() if found.void else None,
     )
+
+
+def rounds(found: rules.Training) -> tuple[Round, ...]:
+    """The sums posted so far."""
+    shown = []
+    for one in found.rounds:
+        if one.total is not None and one.poster is not None:
+            members = tuple(found.seats[position].member for position in sorted(one.vectors))
+            shown.append(Round(one.number, members, one.poster, one.total.root, one.total.blob, one.total.leaves))
+    return tuple(shown)
 
 
 def known(prefix: str, by_id: Mapping[Found, object], what: str) -> Found:

@@ -26,7 +26,7 @@ class Health:
 @dataclass(frozen=True, slots=True)
 class Status:
     """`block` is the newest on chain, `final` the newest that will not change, `followed` the newest this node took in.
-    `state` is the member's in the alliance; `free` bytes on the store's disk."""
+    `state` is the member's in the alliance, `following` how a running node's follower does, `free` in bytes."""
 
     name: str
     account: Address
@@ -36,6 +36,7 @@ class Status:
     block: int
     final: int
     followed: int
+    following: str
     members: int
     datasets: int
     blocks: int
@@ -64,6 +65,7 @@ def status(node: Node) -> Status:
         block=node.chain.block("latest").number,
         final=node.chain.final(node.settings.depth or None),
         followed=tip.number if tip else 0,
+        following=str(node.follower.health.condition),
         members=len(ledger.members),
         datasets=len(ledger.datasets),
         blocks=stat.blocks,

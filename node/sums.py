@@ -15,8 +15,8 @@ from typing import Any
 
 from federation import records
 from federation.algorithms import Algorithm, advance
-from federation.algorithms.held_out import LOGISTIC_HELD_OUT
-from federation.algorithms.logistic import LOGISTIC
+from federation.algorithms.known import named
+from federation.errors import FederationError
 from federation.securesum import Context, Keys, Reveal, Roster, Round, aggregate, recover
 from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
@@ -26,8 +26,6 @@ from node.model import Address, Digest, TrainingId
 
 PLAN_SCHEMA = "hanse/plan/1"
 PLAN_LIMIT = 1 << 20
-ALGORITHMS: dict[str, Algorithm[Any, Any]] = {a.name: a for a in (LOGISTIC, LOGISTIC_HELD_OUT)}
-"""What a plan may name. An algorithm is added here and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Plan:
 
     @property
     def steps(self) -> Algorithm[Any, Any]:
-        return ALGORITHMS[self.algorithm]
+        return named(self.algorithm)
 
     def encode(self) -> bytes:
         """Canonical JSON of the plan."""
@@ -63,7 +61,7 @@ class Plan:
             raise Untrusted("not a plan", clause="schema", seen=document.get("schema"), needed=PLAN_SCHEMA)
         try:
             plan = plan_of(document["title"], document["algorithm"], document["params"])
-        except (KeyError, ValueError, Misuse) as exc:
+        except (KeyError, TypeError, Misuse) as exc:
             raise Untrusted(f"not a plan this node can run: {exc}", clause="plan") from exc
         if plan.encode() != data:
             raise Untrusted("the plan has fields this node does not know", clause="plan")
@@ -72,12 +70,10 @@ class Plan:
 
 def plan_of(title: str, algorithm: str, params: Mapping[str, Any]) -> Plan:
     """A plan from parsed JSON. Raises Misuse for an unknown algorithm or parameters that are not its own."""
-    if algorithm not in ALGORITHMS:
-        raise Misuse("unknown algorithm", clause="algorithm", seen=algorithm, needed=", ".join(sorted(ALGORITHMS)))
     try:
-        return Plan(title, algorithm, records.parse(ALGORITHMS[algorithm].params, dict(params)))
-    except ValueError as exc:
-        raise Misuse(f"the plan's parameters do not fit: {exc}", clause="params") from exc
+        return Plan(title, algorithm, records.parse(named(algorithm).params, dict(params)))
+    except FederationError as exc:
+        raise Misuse(f"the plan does not fit: {exc}", clause=exc.clause) from exc
 
 
 def state_after(plan: Plan, totals: list[bytes], *, width: int) -> Any:

@@ -66,7 +66,7 @@ def create(
     at: Time,
     random: Callable[[int], bytes] = os.urandom,
 ) -> Created:
-    """A new token, valid for `days` from `at`. Raises Misuse for an unknown scope, a label or a period out of bounds."""
+    """A new token, valid for `days` from `at`. Raises Misuse for a scope, label or period out of bounds."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise Misuse("unknown scope", clause="scope", seen=", ".join(unknown) or "none", needed=", ".join(SCOPES))
@@ -95,7 +95,7 @@ def revoke(db: Database, prefix: str, *, at: Time) -> Listed:
 
 
 def require(db: Database, secret: str, *, scope: str, at: Time) -> Token:
-    """The token behind `secret`, or Refused: clause `token` where it opens nothing, `scope` where it opens too little."""
+    """The token behind `secret`. Refused: clause `token` where it opens nothing, `scope` where it opens too little."""
     with db.reading() as tx:
         found = tokens.find(tx, _hash(secret))
     if found is None:

@@ -3,7 +3,8 @@
 A member's endpoint comes from its card, so it may point anywhere: at this machine, at the network behind it, or at a
 name that changes its mind. No redirects, no proxies, capped answers, a deadline for the whole exchange.
 
-    answer = get("https://alice.example/peer/manifests/0x...", headers={}, limit=1 << 20, seconds=10)
+    place = locate("https://alice.example", allow_loopback=False)
+    answer = get(place, "/peer/manifests/0x...", headers={}, limit=1 << 20, seconds=10)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from node.errors import Misuse, Refused, Retry, Untrusted
 
@@ -25,28 +27,35 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A base URL as given, and the same with its resolved address and what TLS and HTTP must be told about it."""
+class Place:
+    """Where a URL leads: judged once, and connected to as judged. `prefix` is its path without a slash at the end."""
 
-    url: str
-    base: str
-    headers: Mapping[str, str]
-    server_name: str
+    ip: str
+    port: int
+    host: str
+    tls: bool
+    prefix: str
 
-    @classmethod
-    def at(cls, url: str, *, allow_loopback: bool) -> Site:
-        """Resolve once. Raises Misuse (no base URL), Refused (not a public address), Retry (no address)."""
-        import httpx2
+    @property
+    def base(self) -> str:
+        """The URL with the address in place of the name."""
+        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
+        return f"{'https' if self.tls else 'http'}://{ip}:{self.port}{self.prefix}"
 
-        try:
-            parsed = httpx2.URL(url)
-            host = parsed.raw_host.decode("ascii")
-        except (httpx2.InvalidURL, UnicodeError) as exc:
-            raise Misuse("this is not a member's URL", clause="endpoint", seen=url[:200]) from exc
-        if parsed.scheme not in ("http", "https") or not host or parsed.userinfo or parsed.query or parsed.fragment:
-            raise Misuse("this is not a member's URL", clause="endpoint", seen=url[:200], needed="https://host[:port]")
-        base = str(parsed.copy_with(host=str(resolve(host, allow_loopback=allow_loopback)))).rstrip("/")
-        return cls(url, base, {"Host": parsed.netloc.decode("ascii")}, host)
+
+def locate(url: str, *, allow_loopback: bool) -> Place:
+    """Resolve once. Raises Misuse (no base URL), Refused (not a public address), Retry (no address)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except (ValueError, KeyError) as exc:
+        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200]) from exc
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not plain or not host or parts.username is not None or parts.query or parts.fragment:
+        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200], needed="https://host[:port]")
+    ip = resolve(host, allow_loopback=allow_loopback)
+    return Place(str(ip), port, host, parts.scheme == "https", parts.path.rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Answer:
     body: bytes
 
 
-def get(site: Site, path: str, *, headers: Mapping[str, str], limit: int, seconds: float) -> Answer:
+def get(place: Place, path: str, *, headers: Mapping[str, str], limit: int, seconds: float) -> Answer:
     """One answer, at most `limit` bytes within `seconds`. Raises Retry (no answer) or Untrusted (too long)."""
     import httpx2
 
@@ -65,14 +74,14 @@ def get(site: Site, path: str, *, headers: Mapping[str, str], limit: int, second
             httpx2.Client(trust_env=False, follow_redirects=False, timeout=seconds) as client,
             client.stream(
                 "GET",
-                site.base + path,
-                headers={**site.headers, **headers, "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": site.server_name},
+                place.base + path,
+                headers={"Host": f"{place.host}:{place.port}", **headers, "Accept-Encoding": "identity"},
+                extensions={"sni_hostname": place.host},
             ) as answer,
         ):
             return Answer(answer.status_code, read(answer, limit, deadline))
     except httpx2.HTTPError as exc:
-        raise Retry(f"{type(exc).__name__} {exc}".strip(), clause="endpoint", seen=site.url) from exc
+        raise Retry(f"{type(exc).__name__} {exc}".strip(), clause="endpoint", seen=place.host) from exc
 
 
 def read(answer: httpx2.Response, limit: int, deadline: float) -> bytes:
@@ -93,10 +102,10 @@ def resolve(host: str, *, allow_loopback: bool) -> IpAddress:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     except (OSError, UnicodeError, ValueError) as exc:
-        raise Retry(f"{host} has no address", clause="endpoint") from exc
+        raise Retry(f"{host} has no address", clause="gateway") from exc
     for address in addresses:
         if not (is_public(address) or (allow_loopback and address.is_loopback)):
-            raise Refused("a member's endpoint must have a public address", clause="address", seen=f"{host}={address}")
+            raise Refused("a gateway must have a public address", clause="address", seen=f"{host} = {address}")
     return addresses[0]
 
 

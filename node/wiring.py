@@ -74,7 +74,7 @@ class Node:
         self.me = account
         self.follower = Follower(db, chain, self.directory, depth=settings.depth or None)
         self._picture = Picture(db)
-        self._outbox = Outbox(db, chain, keyring) if keyring else None
+        self._outbox = Outbox(db, chain, keyring, depth=settings.depth or None) if keyring else None
 
     @classmethod
     @contextmanager
@@ -119,7 +119,8 @@ class Node:
 
     def follow(self) -> Ledger:
         """Bring database and ledger up to the head of the chain."""
-        self.follower.step()
+        while not self.follower.step().caught_up:
+            pass  # a long history comes in several steps, each bounded in time
         return self.ledger
 
     def send(self, key: str, contract: str, function: str, *args: Any, purpose: str) -> Sent:

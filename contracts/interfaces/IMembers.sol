@@ -76,8 +76,9 @@ interface IMembers is IRunningHash {
     function setCard(bytes32 card) external;
 
     /// Stop all admissions of new facts until `until`, at most MAX_PAUSE from now; ends by itself. A third plus one suffices to
-    /// pause or to lengthen a pause, only a quorum shortens or ends one (`pausedUntil` in the past). Decisions go on. Struct: Pause(uint48 pausedUntil,uint64 epoch,uint48 until)
-    function pause(uint48 pausedUntil, Consents calldata consents) external;
+    /// pause or to lengthen a pause, only a quorum shortens or ends one (`until` in the past). Decisions go on.
+    /// Struct: Pause(uint48 pausedUntil,uint64 epoch,uint48 until), where `pausedUntil` is this `until`.
+    function pause(uint48 until, Consents calldata consents) external;
 
     /// Consent on chain to the EIP-712 digest of a decision, for accounts that cannot sign typed data.
     function approve(bytes32 digest) external;
@@ -86,8 +87,8 @@ interface IMembers is IRunningHash {
     /// hold the epoch and the deadline that `consents` names.
     function requireQuorum(bytes32 structHash, Consents calldata consents) external view;
 
-    /// Index of an active member with the member role; reverts NotMember, or Paused.
-    function requireActive(address account) external view returns (uint16 index);
+    /// Reverts NotMember unless `account` is an active member with the member role; Paused while the alliance is.
+    function requireActive(address account) external view;
 
     function member(address account) external view returns (Member memory);
 

@@ -18,8 +18,8 @@ abstract contract RunningHash is IRunningHash {
 
     /// `record` is abi.encode(topic0, all arguments, SEQ), the `indexed_` (0 to 3) indexed arguments first; SEQ keeps the number's place.
     function _log(uint256 indexed_, bytes memory record) internal {
-        uint256 next = _head + 1; // old hash and new number, packed as the definition wants them
         assembly ("memory-safe") {
+            let next := add(sload(_head.slot), 1) // old hash and new number, packed as the definition wants them
             let start := add(record, 32)
             let end := add(start, sub(mload(record), 32))
             mstore(0, next)

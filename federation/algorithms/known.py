@@ -10,10 +10,11 @@ from typing import Any
 
 from federation.algorithms import Algorithm
 from federation.algorithms.evaluation import EVALUATION
+from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.logistic import LOGISTIC
 from federation.errors import Refused
 
-ALGORITHMS: dict[str, Algorithm[Any, Any]] = {algorithm.name: algorithm for algorithm in (LOGISTIC, EVALUATION)}
+ALGORITHMS: dict[str, Algorithm[Any, Any]] = {one.name: one for one in (LOGISTIC, LOGISTIC_HELD_OUT, EVALUATION)}
 
 
 def named(name: str) -> Algorithm[Any, Any]:

@@ -1,4 +1,4 @@
-"""Routes about the alliance as this node knows it: its own state, members, datasets and their publishing."""
+"""Routes about the alliance as this node knows it: its own state, members, datasets and their operating."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from node.status import Health, Status
 
 public = APIRouter(tags=["node"])
 reading = APIRouter(tags=["alliance"], dependencies=[Depends(needs("read"))])
-publishing = APIRouter(tags=["alliance"], dependencies=[Depends(needs("operate"))])
+operating = APIRouter(tags=["alliance"], dependencies=[Depends(needs("operate"))])
 
 
 class Offered(BaseModel):
@@ -88,7 +88,7 @@ BODY = {
 }
 
 
-@publishing.post("/datasets", openapi_extra=BODY, **one(publish.PublishedVersion, 403, 404, 409, 413))
+@operating.post("/datasets", openapi_extra=BODY, **one(publish.PublishedVersion, 403, 404, 409, 413))
 def publish_dataset(
     node: OurNode, upload: Uploaded, asked: Annotated[Offered, Query()], idempotency_key: Key = None
 ) -> Any:
@@ -109,7 +109,7 @@ def publish_dataset(
     return plain(published)
 
 
-@publishing.post("/datasets/{dataset}/retire", **one(publish.Retirement, 403, 404, 409))
+@operating.post("/datasets/{dataset}/retire", **one(publish.Retirement, 403, 404, 409))
 def retire(node: OurNode, dataset: DatasetPath) -> Any:
     """Offer a dataset no longer; what was granted stays as granted."""
     return plain(publish.retire(node, dataset))

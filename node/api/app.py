@@ -9,12 +9,12 @@ import logging
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from node.api import alliance, grants, members_only, uploads
+from node.api import alliance, audits, grants, members_only, trainings, uploads
 from node.api.limits import Limits
 from node.errors import HanseError, Misuse
 from node.store.gateway import gateway_router
@@ -39,20 +39,18 @@ def create_app(node: Node) -> FastAPI:
     )
     app.state.node = node
     uploads.clear(node.settings.home)
-    for router in (alliance.public, alliance.reading, alliance.publishing, grants.reading, grants.deciding,
-                   members_only.router):  # fmt: skip
-        app.include_router(router)
-    app.include_router(_gateway(node))
+    for part in (alliance, grants, trainings, audits):
+        app.include_router(part.reading)
+        app.include_router(part.operating)
+    app.include_router(alliance.public)
+    app.include_router(members_only.router)
+    app.include_router(gateway_router(node.store))
     app.add_exception_handler(HanseError, _refused)
     app.add_exception_handler(RequestValidationError, _misused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
     app.add_middleware(Limits, uploads={"/datasets"})
     return app
-
-
-def _gateway(node: Node) -> APIRouter:
-    return gateway_router(node.store)
 
 
 def _problem(record: dict[str, Any], status: int) -> JSONResponse:
@@ -77,8 +75,10 @@ def _misused(request: Request, exc: Exception) -> JSONResponse:
 
 def _http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
-    code = {404: "not_found", 405: "usage"}.get(exc.status_code, "error")
-    answer = _problem({"code": code, "message": str(exc.detail)}, exc.status_code)
+    code = {400: "usage", 404: "not_found", 405: "usage"}.get(exc.status_code, "error")
+    detail: object = exc.detail
+    record = detail if isinstance(detail, dict) else {"code": code, "message": str(detail)}
+    answer = _problem(record, exc.status_code)
     answer.headers.update(exc.headers or {})
     return answer
 

@@ -19,7 +19,7 @@ from node.model import Address, DatasetId, Time
 from node.show import uses
 
 reading = APIRouter(tags=["access"], dependencies=[Depends(needs("read"))])
-deciding = APIRouter(tags=["access"], dependencies=[Depends(needs("operate"))])
+operating = APIRouter(tags=["access"], dependencies=[Depends(needs("operate"))])
 
 _ID = "0x52ab0c6b1f5b8e0f3a7d94c2e61b7a8890d3f4c5a6b7e8d9f0a1b2c3d4e5f607"
 
@@ -64,7 +64,7 @@ def waiting(node: OurNode) -> Any:
     return [plain(found) for found in access.inbox(node)]
 
 
-@deciding.post("/requests", **one(access.Asked, 404, 409, 504))
+@operating.post("/requests", **one(access.Asked, 404, 409, 504))
 def request(node: OurNode, asked: Asking, idempotency_key: Key = None) -> Any:
     """Ask a dataset's owner for its current version, under signed terms."""
     made = access.request(
@@ -79,13 +79,13 @@ def request(node: OurNode, asked: Asking, idempotency_key: Key = None) -> Any:
     return plain(made)
 
 
-@deciding.post("/requests/{grant}/grant", **one(access.Decided, 404, 409, 502, 504))
+@operating.post("/requests/{grant}/grant", **one(access.Decided, 404, 409, 502, 504))
 def grant_request(node: OurNode, grant: GrantPath) -> Any:
     """Grant a request: both signatures and the wrapped key go to the contract."""
     return plain(access.grant(node, grant))
 
 
-@deciding.post("/requests/{grant}/refuse", **one(Refusal, 404))
+@operating.post("/requests/{grant}/refuse", **one(Refusal, 404))
 def refuse(node: OurNode, grant: GrantPath, answer: Refusing) -> Any:
     """Answer a request with a signed no, which the consumer's node can ask for."""
     return plain(access.refuse(node, grant, answer.message))
@@ -122,7 +122,7 @@ def why(
     return plain(access.why(node, grant, who=account, purposes=purpose, at=moment))
 
 
-@deciding.post("/grants/{grant}/fetch", **one(Fetched, 404, 409, 502, 504))
+@operating.post("/grants/{grant}/fetch", **one(Fetched, 404, 409, 502, 504))
 def fetch(node: OurNode, grant: GrantPath, asked: Fetching) -> Any:
     """Fetch, verify and open a granted version into the node's own folder `fetched`; posts a receipt."""
     folder = node.settings.home / "fetched"
@@ -130,7 +130,7 @@ def fetch(node: OurNode, grant: GrantPath, asked: Fetching) -> Any:
     return plain(fetch_granted(node, grant, folder / grant, purposes=asked.purposes))
 
 
-@deciding.post("/grants/{grant}/revoke", **one(access.Decided, 404, 409, 504))
+@operating.post("/grants/{grant}/revoke", **one(access.Decided, 404, 409, 504))
 def revoke(node: OurNode, grant: GrantPath) -> Any:
     """End a grant, as owner or consumer. Looks forward only: what was opened before stays opened."""
     return plain(access.revoke(node, grant))

@@ -1,4 +1,6 @@
-"""Who is asking: a token for this node's own people, a member's signature for other nodes. Says no before anything runs.
+"""Who is asking: a token for this node's own people, a member's signature for other nodes.
+
+Both say no before anything else runs.
 
 router = APIRouter(dependencies=[Depends(needs("read"))])
 @router.get("/peer/manifests/{commitment}")

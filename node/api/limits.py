@@ -5,8 +5,14 @@ app.add_middleware(Limits, largest=64 * 1024, uploads={"/datasets"})
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from node.errors import Misuse
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -14,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 BODY_LIMIT = 64 * 1024
+STALL_SECONDS = 30.0
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -23,48 +30,65 @@ HEADERS = (
 )
 
 
-class TooLarge(Exception):
-    """A body went on after its limit."""
+class TooLarge(HTTPException):
+    """A body over its limit. FastAPI lets exceptions of this family pass while it reads a body."""
+
+    def __init__(self, largest: int) -> None:
+        record = Misuse("the request is too large", clause="size", needed=f"at most {largest} bytes").record()
+        super().__init__(413, record)  # type: ignore[arg-type]  # the error's record is the detail
+
+
+class TooSlow(HTTPException):
+    """A body whose next part does not come."""
+
+    def __init__(self, seconds: float) -> None:
+        record = Misuse("the body does not come", clause="deadline", needed=f"some of it every {seconds:g} s").record()
+        super().__init__(408, record, {"Connection": "close"})  # type: ignore[arg-type]
 
 
 class Limits:
-    """Refuses bodies over `largest` bytes before and while they are read; routes in `uploads` count for themselves."""
+    """Refuses bodies over `largest` bytes before and while they are read, and those that stall for `seconds`.
 
-    def __init__(self, app: App, *, largest: int = BODY_LIMIT, uploads: Collection[str] = ()) -> None:
-        self._app, self._largest, self._uploads = app, largest, uploads
+    Routes in `uploads` count bytes for themselves."""
+
+    def __init__(
+        self, app: App, *, largest: int = BODY_LIMIT, uploads: Collection[str] = (), seconds: float = STALL_SECONDS
+    ) -> None:
+        self._app, self._largest, self._uploads, self._seconds = app, largest, uploads, seconds
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                message = message | {"headers": _with_defaults(message.get("headers", ()))}
+                message = {**message, "headers": _with_defaults(message.get("headers", ()))}
             await send(message)
 
-        counted = receive if scope["path"] in self._uploads else self._counted(receive)
-        try:
-            if scope["path"] not in self._uploads and _declared(scope) > self._largest:
-                raise TooLarge
-            await self._app(scope, counted, sending)
-        except TooLarge:
-            if started:
-                raise
-            await _refuse(sending, self._largest)
+        limit = None if scope["path"] in self._uploads else self._largest
+        if limit is not None and _declared(scope) > limit:
+            too_large = TooLarge(limit)
+            await JSONResponse(too_large.detail, too_large.status_code)(scope, receive, sending)
+        else:
+            await self._app(scope, self._bounded(receive, limit), sending)
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+    def _bounded(self, receive: Receive, limit: int | None) -> Receive:
+        seen, more = 0, True
 
         async def receiving() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, more
+            if not more:
+                return await receive()  # whoever asks after the end waits for the client to go, which takes its time
+            try:
+                async with asyncio.timeout(self._seconds):
+                    message = await receive()
+            except TimeoutError as exc:
+                raise TooSlow(self._seconds) from exc
+            more = bool(message.get("more_body", False))
             seen += len(message.get("body", b""))
-            if seen > self._largest:
-                raise TooLarge
+            if limit is not None and seen > limit:
+                raise TooLarge(limit)
             return message
 
         return receiving
@@ -80,16 +104,3 @@ def _with_defaults(given: Any) -> list[tuple[bytes, bytes]]:
     own = list(given)
     names = {name.lower() for name, _ in own}
     return own + [(name, value) for name, value in HEADERS if name not in names]
-
-
-async def _refuse(send: Send, largest: int) -> None:
-    body = (
-        b'{"code":"usage","message":"the request is too large","clause":"size","needed":"at most %d bytes"}' % largest
-    )
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

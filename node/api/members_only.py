@@ -1,4 +1,7 @@
-"""Routes for other members' nodes: each request is signed with a member's account. See `node.peers` for the asking side."""
+"""Routes for other members' nodes: each request is signed with a member's account.
+
+The asking side is `node.peers`.
+"""
 
 from __future__ import annotations
 

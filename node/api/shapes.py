@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -75,7 +75,7 @@ class Problem(BaseModel):
 @cache
 def shape(record: type) -> type[BaseModel]:
     """The model of what `documents.plain` makes of a record."""
-    hints = get_type_hints(record, localns=vars(model))
+    hints = get_type_hints(record)
     wanted: dict[str, Any] = {}
     for field in fields(record):
         public = field.name.removesuffix("_")
@@ -86,7 +86,7 @@ def shape(record: type) -> type[BaseModel]:
 
 def example(record: type) -> dict[str, Any]:
     """One valid value of a record's shape."""
-    hints = get_type_hints(record, localns=vars(model))
+    hints = get_type_hints(record)
     return {f.name.removesuffix("_"): _example(hints[f.name], f.name.removesuffix("_")) for f in fields(record)}
 
 
@@ -109,6 +109,8 @@ def _example(hint: Any, name: str) -> Any:
         return example(hint)  # type: ignore[arg-type]
     if get_origin(hint) in (Union, UnionType):
         return _example(next(part for part in get_args(hint) if part is not NoneType), name)
+    if get_origin(hint) is Literal:
+        return get_args(hint)[0]
     if get_origin(hint) in (tuple, list):
         return _LISTS.get(name) or [_example(get_args(hint)[0], name)]
     return _TEXTS.get(name, name)

@@ -48,8 +48,8 @@ class Upload:
 async def received(
     request: Request,
     node: OurNode,
-    content_length: Annotated[int | None, Header(ge=0)] = None,
-    content_type: Annotated[str, Header(max_length=100)] = "application/octet-stream",
+    content_length: Annotated[int | None, Header(ge=0, include_in_schema=False)] = None,
+    content_type: Annotated[str, Header(max_length=100, include_in_schema=False)] = "application/octet-stream",
     content_digest: Annotated[str | None, Header(description="RFC 9530: `sha-256=:...:`", max_length=200)] = None,
 ) -> AsyncIterator[Upload]:
     """The request's body as a file. Raises Misuse where length or digest are missing or wrong."""

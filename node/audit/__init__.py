@@ -11,7 +11,8 @@ on it.
  1  chain        chain id and genesis block are those pinned, and the audited block is on it at the end as at the start
  2  contracts    at each directory entry is code, with the hash entered, equal to the published artifact; the contracts
                  its constructor was told (immutables) are the directory's
- 3  events       each contract's running hash, folded over all its events, is its head() at the audited block
+ 3  events       each contract's running hash, folded over all its events, is its head() at the audited block, and both
+                 head and code are what that block's state root holds (eth_getProof, where the endpoint offers it)
  4  rules        all events in the chain's order fold through `ledger.apply`
  5  decisions    each admission, change of state, rotation, pause and directory change after the founding carries valid
                  EIP-712 consents of enough members that were active at that moment, of the epoch, in time
@@ -24,7 +25,7 @@ on it.
 11  wrapped keys the record is served, names this grant, file and recipient, and the owner signed it
 12  receipts     the list is served, its receipts are the tree's leaves, signed, for grants of the signer
 13  plans        plan and training keys are served; ring and seats are those on chain
-14  contributions  every masked vector is served; its tree has the root and leaves posted
+14  contributions  every masked vector is served, as long as the plan says; its tree has the root and leaves posted
 15  reveals      every seed hashes to the digest posted before the round
 16  sums         contributions less all masks, made again bit for bit, are the sum posted
 17  transcripts  each rolls over terms, all keys and vectors posted, and the earlier sums
@@ -92,14 +93,13 @@ def _make_checks(
     sheet: Sheet, chain: Chain, consortium: Directory | Address, blobs: Blobs, *, at: Block, sample: int | None,
     tell: Progress,
 ) -> None:  # fmt: skip
-    with sheet.check(1, f"chain {chain.chain_id}"):
+    with sheet.check(1, f"chain {chain.chain_id}") as judged:
         history.check_chain(chain, consortium)
-    directory = None if sheet.failed(1) else history.directory_at(sheet, chain, consortium, at)
+    if judged.failed:
+        return _leave(sheet, 2, "this is another chain")
+    directory = history.directory_at(sheet, chain, consortium, at)
     if directory is None:
-        for number in NAMES:
-            if not sheet.failed(number):
-                sheet.leave(number, "everything", "there is no alliance to audit: see checks 1 and 2")
-        return
+        return _leave(sheet, 3, "there is no alliance to audit")
     tell("events", 0, _STEPS)
     told = history.read(sheet, chain, directory, at)
     steps: list[tuple[str, Callable[[], None]]] = [
@@ -113,6 +113,12 @@ def _make_checks(
         tell(name, done, _STEPS)
         step()
     tell("done", _STEPS, _STEPS)
+
+
+def _leave(sheet: Sheet, first: int, because: str) -> None:
+    """Nothing from check `first` on can be made."""
+    for number in range(first, len(NAMES) + 1):
+        sheet.leave(number, "everything", because, clause=f"check {first - 1}")
 
 
 def _silent(label: str, done: int, total: int | None) -> None:

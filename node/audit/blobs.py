@@ -26,6 +26,12 @@ DOCUMENT_SECONDS = 30.0
 RAW_LEAVES = (1 << 20) // 256
 """A vector of at most this many leaves is one raw block."""
 
+LARGEST_FILE = 1 << 40
+"""Bytes of one sealed file; what claims to be longer is not fetched."""
+
+LARGEST_VECTOR = 1 << 28
+"""Bytes of one vector, which is read into memory."""
+
 Record = TypeVar("Record")
 
 
@@ -53,6 +59,7 @@ class Blobs:
 
     def file(self, cid: Cid, limit: int) -> Stored:
         """A whole file, every block hashed; more than `limit` bytes are refused. Held on disk, not in memory."""
+        _within(limit, LARGEST_FILE, cid)
         return self._had(cid, limit)
 
     def open(self, cid: Cid) -> BinaryIO:
@@ -61,6 +68,7 @@ class Blobs:
     def vector(self, vector: Vector) -> bytes:
         """The bytes of a vector in the store: at most 256 a leaf."""
         cid = vector_cid(vector)
+        _within(vector.leaves * 256, LARGEST_VECTOR, cid)
         self._had(cid, vector.leaves * 256)
         with self._store.open(cid) as file:
             return file.read()
@@ -86,6 +94,11 @@ class Blobs:
         except HanseError as exc:
             self._failed[cid] = exc
             raise
+
+
+def _within(size: int, largest: int, cid: Cid) -> None:
+    if size > largest:
+        raise Retry("larger than an audit reads", clause="size", seen=f"{size} bytes, {cid}", needed=f"{largest}")
 
 
 def vector_cid(vector: Vector) -> Cid:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from node import ledger as rules
-from node import model
+from node import model, patricia
 from node.audit.report import Sheet
 from node.chain import encode, typed
 from node.chain.artifacts import artifact, same_code
 from node.chain.client import Chain
 from node.chain.directories import address, name_of
-from node.chain.failures import RpcError
 from node.chain.records import Transaction
 from node.chain.typed import Message
 from node.errors import HanseError, Refused, Retry, Untrusted
@@ -38,6 +37,9 @@ LEFT: dict[str, tuple[str, ...]] = {
 
 _DECISIONS = (model.Admitted, model.StateChanged, model.AccountRotated, model.PauseSet, model.Entered)
 _FUNCTIONS: dict[type, str] = dict(zip(_DECISIONS, ("admit", "setState", "rotate", "pause", "enter"), strict=True))
+HEAD_SLOT = 0
+"""Where every contract keeps its running hash: 28 bytes, then the number in 4."""
+
 _IS_VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and the answer that means yes
 
 
@@ -96,7 +98,10 @@ def read(sheet: Sheet, chain: Chain, directory: Directory, block: Block) -> Hist
     events = _all_events(sheet, history)
     _check_complete(sheet, history, events)
     _fold(sheet, history, events)
-    history.sent = _transactions(chain, history.events)
+    try:
+        history.sent = _transactions(chain, history.events)
+    except HanseError as exc:
+        sheet.note(5, "transactions", exc)
     return history
 
 
@@ -135,24 +140,17 @@ def directory_at(sheet: Sheet, chain: Chain, consortium: Directory | Address, bl
     with sheet.check(2, "directory"):
         found = [(n, chain.call_at(at, "Consortium", "entry", name_of(n), block=block.number)) for n in model.CONTRACTS]
         entries = tuple(Entry(name, entry.at, entry.code_hash, entry.from_) for name, entry in found)
-        return Directory(chain.chain_id, chain.genesis, at, _born(chain, at, entries), entries)
+        return Directory(chain.chain_id, chain.genesis, at, chain.first_block([at, *(e.at for e in entries)]), entries)
     return None
-
-
-def _born(chain: Chain, consortium: Address, entries: Sequence[Entry]) -> int:
-    try:
-        return chain.first_log([consortium, *(entry.at for entry in entries)])
-    except RpcError:
-        return 0  # the endpoint limits ranges: read from the start, in pieces
 
 
 def _check_directory(sheet: Sheet, history: History) -> None:
     for name in LEFT:
-        with sheet.check(2, name):
+        with sheet.check(2, name) as judged:
             _check_code(history, name)
             for known in _KNOWS[name]:
                 _check_knows(history, name, known)
-        if sheet.failed(2, name):
+        if judged.failed:
             history.unsound[name] = "its code is not the published contract's (check 2)"
 
 
@@ -206,10 +204,11 @@ def _check_complete(sheet: Sheet, history: History, events: Mapping[str, Sequenc
     for name in LEFT:
         if name in history.unsound:
             continue
-        with sheet.check(3, f"{name}, {len(events[name])} events"):
+        with sheet.check(3, f"{name}, {len(events[name])} events") as judged:
             _check_head(history, name, events[name])
-        if sheet.failed(3, name):
+        if judged.failed:
             history.unsound[name] = "its events are not those the contract counted (check 3)"
+    _check_state(sheet, history)
 
 
 def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
@@ -224,6 +223,34 @@ def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
     if head != needed:
         where = _first_false(history, name, after)
         raise Untrusted(f"an event was altered{where}", clause="running hash", seen=head.hash, needed=needed.hash)
+
+
+def _check_state(sheet: Sheet, history: History) -> None:
+    """Code and running hash of each contract are what the audited block's state root holds (EIP-1186)."""
+    root = b""
+    with sheet.check(3, f"state root of block {history.block.number}") as judged:
+        root = history.chain.state_root(history.block)
+    for name in LEFT:
+        if judged.unseen:
+            return  # an endpoint without headers that hash, or without proofs: said once
+        if name in history.unsound:
+            continue
+        with sheet.check(3, f"{name} in the state") as judged:
+            _check_proven(history, name, root)
+        if judged.failed and not judged.unseen:
+            history.unsound[name] = "it is not what the audited block's state holds (check 3)"
+
+
+def _check_proven(history: History, name: str, root: bytes) -> None:
+    at, number = address(history.directory, name), history.block.number
+    proof = history.chain.proof(at, [HEAD_SLOT], number)
+    account = patricia.account_in(root, at, proof.account)
+    if account.code_hash != keccak(history.chain.code(at, number)):
+        raise Untrusted("the state holds other code", clause="proof", seen=account.code_hash.hex())
+    word = patricia.word_in(account.storage, HEAD_SLOT, proof.slots[0][2]).hex()
+    head = history.chain.head_of(history.directory, name, block=number)
+    if word != head.hash[2:] + f"{head.seq:08x}":
+        raise Untrusted("the state holds another running hash", clause="proof", seen=word, needed=head)
 
 
 def _first_false(history: History, name: str, after: Sequence[tuple[Event, Head]]) -> str:
@@ -252,9 +279,9 @@ def _fold(sheet: Sheet, history: History, events: Mapping[str, Sequence[Event]])
         if because:
             continue
         before = _before(history.ledger, event, approved)
-        with sheet.check(4, named(event)):
+        with sheet.check(4, named(event)) as judged:
             rules.apply(history.ledger, event)
-        if sheet.failed(4, named(event)):
+        if judged.failed:
             history.unsound[event.contract] = f"it broke a rule (check 4, {named(event)})"
             continue
         history.events.append(event)
@@ -281,12 +308,21 @@ def _unsound(history: History, name: str) -> str:
 
 def _before(ledger: Ledger, event: Event, approved: set[tuple[Address, Digest]]) -> Decision | None:
     """The moment before a decision; None for other events and for what the founders laid down."""
-    if not isinstance(event.said, _DECISIONS) or (isinstance(event.said, model.Admitted) and event.said.epoch == 0):
+    if not isinstance(event.said, _DECISIONS) or _is_founding(ledger, event):
         return None
     voters = frozenset(
         m.account for m in ledger.members.values() if m.state == MemberState.ACTIVE and m.roles & Role.MEMBER
     )
     return Decision(event, voters, ledger.epoch, ledger.paused_until, frozenset(approved))
+
+
+def _is_founding(ledger: Ledger, event: Event) -> bool:
+    """Whether a constructor said it: founders share epoch 0, the first entries are in force from their own moment on.
+    Both are under the running hash, unlike the transaction that an endpoint names."""
+    if isinstance(event.said, model.Entered):
+        first = next((entered[0] for entered in ledger.directory.values() if entered), event.said)
+        return event.said.from_ == first.from_
+    return isinstance(event.said, model.Admitted) and event.said.epoch == 0
 
 
 def _transactions(chain: Chain, events: Sequence[Event]) -> dict[TxHash, Transaction]:
@@ -300,8 +336,6 @@ def _transactions(chain: Chain, events: Sequence[Event]) -> dict[TxHash, Transac
 def check_consents(sheet: Sheet, history: History) -> None:
     """5. Every decision after the founding carries consents of enough members that were active at that moment."""
     for decision in history.decisions:
-        if isinstance(decision.event.said, model.Entered) and not history.sent[decision.event.at.tx].to:
-            continue  # the first entries, by the constructor
         with sheet.check(5, named(decision.event)):
             _check_decision(history, decision)
     if "Members" in history.unsound:

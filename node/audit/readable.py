@@ -29,9 +29,10 @@ def check_readable(sheet: Sheet, history: History, blobs: Blobs) -> None:
     """20. No call to the alliance's contracts, and none of their events, holds a member's name or readable text."""
     names = _names(history, blobs)
     ours = {address(history.directory, name) for name in ("Consortium", "Members", "Datasets", "Grants", "Trainings")}
-    for tx, sent in history.sent.items():
-        if sent.to in ours:
-            with sheet.check(20, f"tx {tx}"):
+    for event in {event.at.tx: event for event in history.events}.values():
+        with sheet.check(20, f"tx {event.at.tx}"):
+            sent = history.transaction(event)
+            if sent.to in ours:  # what else a transaction does is not the alliance's
                 _check_bytes(sent.input, names)
     for event in history.events:
         if event.contract != "Consortium":  # whose events name the contracts

@@ -107,10 +107,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Untrusted's if anything is; Retry's if the history itself (checks 1 to 4) could not be judged; else 0."""
+        """Untrusted's if anything is; Retry's if the events could not all be judged (check 4); else 0."""
         if self.untrusted:
             return Untrusted.exit_code
-        return Retry.exit_code if any(check.state == "unchecked" for check in self.checks[:4]) else 0
+        return Retry.exit_code if self.checks[3].state == "unchecked" else 0
 
 
 class Sheet:
@@ -136,10 +136,6 @@ class Sheet:
         self._subjects[number] += 1
         self._unchecked.append(Finding(number, clause, subject, because, "", ""))
 
-    def failed(self, number: int, subject: str = "") -> bool:
-        """Whether check `number` did not hold, or was not made, for a subject that begins so."""
-        return any(f.check == number and f.subject.startswith(subject) for f in (*self._untrusted, *self._unchecked))
-
     def report(self, about: About) -> Report:
         checks = tuple(Check(n, NAMES[n]["en"], self._subjects[n], self._state(n)) for n in NAMES)
         order = sorted(self._untrusted, key=lambda f: f.check), sorted(self._unchecked, key=lambda f: f.check)
@@ -152,17 +148,19 @@ class Sheet:
 
 
 class Judging:
-    """One subject being judged; see `Sheet.check`."""
+    """One subject being judged; see `Sheet.check`. `failed`: it does not hold, or (then `unseen`) was not looked at."""
 
     def __init__(self, sheet: Sheet, number: int, subject: str) -> None:
         self._sheet, self._number, self._subject = sheet, number, subject
+        self.failed = self.unseen = False
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> Judging:
+        return self
 
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> bool:
         if not isinstance(exc, (HanseError, FederationError)):
             return False
+        self.failed, self.unseen = True, isinstance(exc, (Retry, NotFound))
         self._sheet.note(self._number, self._subject, exc)
         return True
 

@@ -19,8 +19,8 @@ from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
 from node.documents import PublicKey
-from node.errors import Retry, Untrusted
-from node.ledger import Round, Training
+from node.errors import HanseError, Retry, Untrusted
+from node.ledger import Round, Seat, Training
 from node.model import Digest, Event, Phase, Vector
 from node.signature import keccak
 from node.store import Cid, dag
@@ -54,17 +54,24 @@ def _small(training: Training) -> Iterator[Cid]:
 
 def _check_training(sheet: Sheet, history: History, blobs: Blobs, training: Training) -> None:
     name = f"training {training.id}"
-    with sheet.check(13, name):
+    with sheet.check(13, name) as planned:
         _check_plan(blobs, training)
     for seat in training.seats:
         with sheet.check(13, f"{name} key of {seat.member}"):
-            key = blobs.document(PublicKey, seat.hpke)
-            if key.member != seat.member:
-                raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
-    totals = [_check_round(sheet, history, blobs, (training, round_)) for round_ in training.rounds]
+            _check_key(blobs, seat)
+    totals = _check_rounds(sheet, history, blobs, training)
     with sheet.check(17, name):
         _check_transcript(history, training)
-    _check_model(sheet, history, blobs, (training, totals))
+    if training.phase == Phase.VOID:
+        return
+    if training.phase != Phase.FINAL:
+        sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
+    elif planned.failed or None in totals:
+        sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
+    else:
+        with sheet.check(18, name):
+            _check_model(blobs, training, [total for total in totals if total])
+            _check_attested(history, training)
 
 
 # --- 13 ---
@@ -81,35 +88,65 @@ def _check_plan(blobs: Blobs, training: Training) -> None:
                         needed=f"at most {layout.members}")  # fmt: skip
 
 
+def _check_key(blobs: Blobs, seat: Seat) -> None:
+    """13. The key to which the others seal shares is served, and names its member."""
+    key = blobs.document(PublicKey, seat.hpke)
+    if key.member != seat.member:
+        raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
+
+
 # --- 14, 15, 16 ---
 
 
-def _check_round(sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Round]) -> bytes | None:
+def _check_rounds(sheet: Sheet, history: History, blobs: Blobs, training: Training) -> list[bytes | None]:
+    """The sum of each round where it is certain. What the plan says of a vector's size bounds what is read of it."""
+    totals: list[bytes | None] = []
+    for round_ in training.rounds:
+        if not round_.vectors:
+            break  # keys for a round that has not begun, or never came because the training ended before it
+        size = _size(blobs, training, totals)
+        totals.append(_check_round(sheet, history, blobs, (training, round_, size)))
+    return totals
+
+
+def _size(blobs: Blobs, training: Training, totals: Sequence[bytes | None]) -> int | None:
+    """Bytes of the next round's vector; None where the plan, or a sum before, is not certain."""
+    try:
+        plan = sums.Plan.decode(blobs.block(training.terms.plan))
+        state = _state_after(plan, [total for total in totals if total])
+        return None if None in totals else sums.vector_size(plan, state, width=training.terms.ring)
+    except (HanseError, FederationError):
+        return None  # checks 13 and 18 say so
+
+
+def _check_round(
+    sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Round, int | None]
+) -> bytes | None:  # fmt: skip
     """Judge one round; the sum's bytes where they are certain, None where they are not."""
-    training, round_ = at
-    name = f"training {training.id} round {round_.number}"
+    training, round_, size = at
+    name, failed = f"training {training.id} round {round_.number}", set[int]()
     for position, vector in round_.vectors.items():
-        with sheet.check(14, f"{name} of {training.seats[position].member}"):
-            _check_vector(blobs, vector)
+        with sheet.check(14, f"{name} of {training.seats[position].member}") as judged:
+            _check_vector(blobs, vector, size)
+        failed |= {14} if judged.failed else set()
     for position, seed in round_.seeds.items():
-        with sheet.check(15, f"{name} of {training.seats[position].member}"):
+        with sheet.check(15, f"{name} of {training.seats[position].member}") as judged:
             _check_seed(seed, round_.keys[position].seed)
-    if round_.total is None:
-        if round_.vectors:
-            sheet.leave(16, name, f"{_OPEN}: no sum is posted" if training.phase != Phase.VOID else "the round is void")
+        failed |= {15} if judged.failed else set()
+    if round_.total is None or failed:
+        because = f"check {min(failed)}" if failed else "no sum is posted"
+        sheet.leave(16, name, f"cannot be made again: {because}", clause=because)
         return None
-    for check in (14, 15):
-        if sheet.failed(check, f"{name} "):
-            sheet.leave(16, name, f"cannot be made again: see check {check}", clause=f"check {check}")
-            return None
-    total = b""
+    total = None
     with sheet.check(16, name):
         total = _check_sum(history, blobs, training, round_)
-    return total or None
+    return total
 
 
-def _check_vector(blobs: Blobs, vector: Vector) -> None:
-    """14. The vector is served under its digest, and its tree has the root and the leaves posted."""
+def _check_vector(blobs: Blobs, vector: Vector, size: int | None) -> None:
+    """14. The vector is served under its digest, is as long as the plan says, and its tree is the one posted."""
+    if size is not None and vector.leaves != -(-size // merkle.LEAF_SIZE):
+        raise Untrusted("not as long as the plan says", clause="leaves", seen=vector.leaves, needed=f"{size} bytes")
     _check_tree(blobs.vector(vector), vector)
 
 
@@ -209,30 +246,10 @@ def _word(value: str | int | bytes) -> bytes:
 # --- 18, 19 ---
 
 
-def _check_model(
-    sheet: Sheet, history: History, blobs: Blobs, at: tuple[Training, Sequence[bytes | None]]
-) -> None:  # fmt: skip
-    training, totals = at
-    name = f"training {training.id}"
-    if training.phase == Phase.VOID:
-        return
-    if training.phase != Phase.FINAL:
-        return sheet.leave(18, name, f"{_OPEN}: {training.phase.name.lower()}")
-    if sheet.failed(13, name) or None in totals:
-        return sheet.leave(18, name, "cannot be derived: see checks 13 to 16", clause="checks 13 to 16")
-    with sheet.check(18, name):
-        _check_derived(blobs, training, [total for total in totals if total])
-        _check_attested(history, training)
-
-
-def _check_derived(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
+def _check_model(blobs: Blobs, training: Training, totals: Sequence[bytes]) -> None:
     """18. The model follows from plan and sums, is served, and its digest is the one made final and attested."""
     plan = sums.Plan.decode(blobs.block(training.terms.plan))
-    state = plan.steps.start(plan.params)
-    for number, total in enumerate(totals):
-        if plan.steps.done(plan.params, state):
-            raise Untrusted("rounds after the plan was done", clause="done", seen=len(totals), needed=number)
-        state = _advanced(plan, state, total)
+    state = _state_after(plan, totals)
     if not plan.steps.done(plan.params, state) and len(totals) < training.terms.rounds:
         raise Untrusted("ended before the plan was done", clause="done", seen=len(totals), needed=training.terms.rounds)
     derived = model.digest(hashlib.sha256(models.encode_model(plan, state, training.id)).digest())
@@ -250,12 +267,18 @@ def _check_attested(history: History, training: Training) -> None:
                             needed=training.model)  # fmt: skip
 
 
-def _advanced(plan: sums.Plan, state: Any, total: bytes) -> Any:
-    try:
-        lanes = from_bytes(plan.steps.layout(plan.params, state).width, total)
-        return advance(plan.steps, plan.params, state, lanes)
-    except FederationError as exc:
-        raise Untrusted(f"the sum is none of this plan's: {exc}", clause=exc.clause) from exc
+def _state_after(plan: sums.Plan, totals: Sequence[bytes]) -> Any:
+    """The algorithm's state after the sums. Untrusted where one is none of this plan's, or came after its end."""
+    state = plan.steps.start(plan.params)
+    for number, total in enumerate(totals):
+        if plan.steps.done(plan.params, state):
+            raise Untrusted("rounds after the plan was done", clause="done", seen=len(totals), needed=number)
+        try:
+            lanes = from_bytes(plan.steps.layout(plan.params, state).width, total)
+            state = advance(plan.steps, plan.params, state, lanes)
+        except FederationError as exc:
+            raise Untrusted(f"the sum is none of this plan's: {exc}", clause=exc.clause) from exc
+    return state
 
 
 def _check_budget(history: History, dataset: model.DatasetId, number: int, spent: int) -> None:

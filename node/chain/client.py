@@ -10,14 +10,16 @@ Not an indexer and no outbox: it remembers nothing but the directory. Every call
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from node.chain import abi, decode, directories, encode, failures, logs
-from node.chain.failures import NonceTaken, RpcError, Underpriced
+from node.chain import abi, answers, decode, directories, encode, failures, headers, logs
+from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
-from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
-from node.model import Address, Block, BlockHash, Directory, Event, Head, Time, TxHash
+from node.errors import HanseError, NotFound, Refused, Retry
+from node.model import Address, Block, BlockHash, Directory, Event, Head, TxHash, raw
+from node.recursion import kept_recursion_limit
 from node.signature import keccak
 
 if TYPE_CHECKING:
@@ -45,10 +47,11 @@ class Chain:
     @classmethod
     def connect(cls, rpc: str, *, timeout: float = 20) -> Chain:
         """Retry where nobody answers at `rpc` within `timeout` seconds (of each call)."""
-        from web3 import Web3
-        from web3.middleware import ExtraDataToPOAMiddleware
+        with kept_recursion_limit():
+            from web3 import Web3
+            from web3.middleware import ExtraDataToPOAMiddleware
 
-        from node.chain.provider import Provider
+            from node.chain.provider import Provider
 
         provider = Provider(rpc, timeout=timeout)
         # No others of web3.py's middlewares: names, fee and gas defaults are decided here or by the caller.
@@ -67,7 +70,8 @@ class Chain:
 
     def block(self, which: int | str | BlockHash) -> Block:
         """By number, hash or tag ("latest"). NotFound where the chain has none."""
-        return _block(self._block(which))
+        with self._foreign():
+            return answers.block(self._block(which), asked=which)
 
     def final(self, depth: int | None = None) -> int:
         """Number of the newest block that will not change: see `ends`."""
@@ -80,10 +84,11 @@ class Chain:
         development chains; else the `finalized` block; else DEPTH below the head.
         """
         found = self._block("latest")
-        head = _block(found)
+        with self._foreign():
+            head = answers.block(found, asked="latest")
         if depth is not None:
             return head, max(head.number - depth, 0)
-        if self.is_development or _is_bft(bytes(found.get("proofOfAuthorityData", b""))):
+        if self.is_development or answers.is_bft(bytes(found.get("proofOfAuthorityData", b""))):
             return head, head.number
         try:
             finalized = self.block("finalized").number
@@ -102,12 +107,9 @@ class Chain:
         """The events of one block, asked for by its hash. Reorged where the endpoint does not have that block."""
         return logs.of_block(self._rpc, directory, block)
 
-    def first_log(self, contracts: Sequence[Address]) -> int:
-        """The block of the contracts' first log, in one question; RpcError where the endpoint limits ranges."""
-        found = self._rpc.ask("eth_getLogs", {"address": list(contracts), "fromBlock": "0x0", "toBlock": "latest"})
-        if not found:
-            raise Untrusted("contracts that have said nothing", clause="logs", seen=contracts[0])
-        return min(int(log["blockNumber"], 16) for log in found)
+    def first_block(self, contracts: Sequence[Address]) -> int:
+        """The block of the contracts' first event."""
+        return logs.first_block(self._rpc, contracts, self.block("latest").number)
 
     # --- contracts ---
 
@@ -143,8 +145,9 @@ class Chain:
         """`head_of` for several contracts in one request."""
         data = "0x" + encode.calldata("Members", "head").hex()
         asked = [{"to": directories.address(directory, contract), "data": data} for contract in contracts]
-        answers = self._rpc.many([("eth_call", [call, hex(block)]) for call in asked])
-        return [Head(*decode.outputs(abi.function_of("Members", "head"), _hex(answer))) for answer in answers]
+        said = self._rpc.many([("eth_call", [call, hex(block)]) for call in asked])
+        with self._foreign():
+            return [Head(*decode.outputs(abi.function_of("Members", "head"), raw(answer))) for answer in said]
 
     def encode(self, contract: str, function: str, *args: Any) -> bytes:
         """Calldata; structs as model records or tuples."""
@@ -166,12 +169,22 @@ class Chain:
 
     def proof(self, address: Address, slots: Sequence[int], block: int) -> Proof:
         """Merkle proofs of storage (EIP-1186). RpcError where the endpoint does not offer them."""
+        found = self._rpc.ask("eth_getProof", address, [f"0x{slot:064x}" for slot in slots], hex(block))
         with self._foreign():
-            found = self._eth.get_proof(address, list(slots), block)
-        of_slots = tuple(
-            (int(s["key"].hex(), 16), int(s["value"].hex() or "0", 16), _nodes(s)) for s in found["storageProof"]
-        )
-        return Proof(tuple(map(bytes, found["accountProof"])), bytes(found["storageHash"]), of_slots)
+            return answers.proof(found)
+
+    def state_root(self, block: Block) -> bytes:
+        """The state root in the header whose hash is `block.hash`.
+
+        RpcError where the header does not hash to it: on QBFT and IBFT seals are left out, which is not followed here.
+        """
+        header = self._rpc.ask("eth_getBlockByHash", block.hash, False)
+        if header is None:
+            raise NotFound("the chain has no such block", clause="block", seen=block.hash)
+        if headers.header_hash(header) != block.hash:
+            raise RpcError("the header does not hash to the block's hash", said=block.hash, clause="header")
+        with self._foreign():
+            return raw(header["stateRoot"])
 
     # --- accounts and transactions ---
 
@@ -219,44 +232,40 @@ class Chain:
         try:
             with self._foreign():
                 self._eth.send_raw_transaction(signed)
-        except (RpcError, Refused) as exc:
+        except HanseError as exc:
+            if isinstance(exc, Retry) and not isinstance(exc, RpcError):
+                raise  # nobody heard it
             if not self._has_taken(tx, exc):
                 raise _unsent(exc) from exc
         return tx
 
     def transaction(self, tx: TxHash) -> Transaction:
         """NotFound where the endpoint does not know it."""
-        with self._foreign():
-            found = self._eth.get_transaction(tx)
-        to, at = found.get("to"), found.get("blockHash")
-        where = (found["blockNumber"], BlockHash("0x" + bytes(at).hex())) if at else (None, None)
-        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
-        return Transaction(tx, *parties, found["nonce"], bytes(found["input"]), *where)
+        found = self._rpc.ask("eth_getTransactionByHash", tx)
+        if found is None:
+            raise NotFound("the chain has no such transaction", clause="transaction", seen=tx)
+        return answers.transaction(found, asked=tx)
 
     def transactions(self, wanted: Sequence[TxHash]) -> Iterator[Transaction]:
         """Those of many transactions that the endpoint knows, a hundred in a request."""
-        for tx, found in zip(
-            wanted, self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted]), strict=True
-        ):
+        known = self._rpc.many([("eth_getTransactionByHash", [tx]) for tx in wanted])
+        for tx, found in zip(wanted, known, strict=True):
             if found is not None:
-                yield _transaction(tx, found)
+                yield answers.transaction(found, asked=tx)
 
     def receipt(self, tx: TxHash) -> Receipt | None:
         """What became of a transaction; None while it waits or is unknown."""
         try:
             with self._foreign():
-                found = self._eth.get_transaction_receipt(tx)
+                receipt = answers.receipt(self._eth.get_transaction_receipt(tx), asked=tx)
         except NotFound:
             return None
-        ok, made = found["status"] == 1, found.get("contractAddress")
-        created = abi.checksummed(made) if made else None
-        where = (found["blockNumber"], BlockHash("0x" + bytes(found["blockHash"]).hex()))
-        return Receipt(tx, ok, *where, found["gasUsed"], created, None if ok else self._why(tx, found["blockNumber"]))
+        return receipt if receipt.ok else replace(receipt, refusal=self._why(receipt))
 
     # --- inside ---
 
-    def _foreign(self) -> _Foreign:
-        return _Foreign(self.name)
+    def _foreign(self) -> Translated:
+        return Translated(self.name)
 
     def _block(self, which: int | str) -> Mapping[str, Any]:
         with self._foreign():
@@ -272,10 +281,14 @@ class Chain:
         except NotFound:
             return False
 
-    def _why(self, tx: TxHash, block: int) -> HanseError:
+    def _why(self, receipt: Receipt) -> HanseError:
         """Why a transaction was reverted: call it again in the state of its block, then of the one before."""
-        sent = self.transaction(tx)
-        for at in (block, block - 1):
+        sent = self.transaction(receipt.tx)
+        if receipt.gas_used >= sent.gas:
+            return Refused(
+                "the transaction ran out of gas", clause="gas", seen=sent.gas, hint="estimate and sign again"
+            )
+        for at in (receipt.block, receipt.block - 1):
             try:
                 if sent.to:
                     self.view(sent.sender, sent.to, sent.input, block=at)
@@ -287,46 +300,6 @@ class Chain:
         return Refused("the transaction was reverted", clause="revert", hint="the chain no longer says why")
 
 
-class _Foreign:
-    """web3.py's own exceptions as the node's; those of the provider are already."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
-        if exc is None or isinstance(exc, HanseError):
-            return
-        from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception
-
-        if isinstance(exc, (BlockNotFound, TransactionNotFound)):
-            raise NotFound("the chain has no such block or transaction", clause="chain", seen=str(exc)[:200]) from exc
-        if isinstance(exc, Web3Exception):
-            raise Untrusted(f"{self._name} does not answer as a chain", clause="rpc", seen=str(exc)[:200]) from exc
-
-
-def _hex(answer: Any) -> bytes:
-    try:
-        return bytes.fromhex(str(answer).removeprefix("0x"))
-    except ValueError as exc:
-        raise Untrusted("the endpoint answers with no bytes", clause="call", seen=str(answer)[:80]) from exc
-
-
-def _transaction(tx: TxHash, found: Any) -> Transaction:
-    """From plain JSON. Untrusted where it is another transaction, or none."""
-    try:
-        if found["hash"] != tx:
-            raise Untrusted("another transaction than was asked for", clause="hash", seen=found["hash"], needed=tx)
-        to, at = found["to"], found["blockHash"]
-        where = (int(found["blockNumber"], 16), BlockHash(at)) if at else (None, None)
-        parties = (abi.checksummed(found["from"]), abi.checksummed(to) if to else None)
-        return Transaction(tx, *parties, int(found["nonce"], 16), bytes.fromhex(found["input"][2:]), *where)
-    except (KeyError, TypeError, ValueError, Misuse) as exc:
-        raise Untrusted("the endpoint answers with no transaction", clause="transaction", seen=tx) from exc
-
-
 def _unsent(exc: HanseError) -> HanseError:
     if not isinstance(exc, RpcError):
         return exc
@@ -335,23 +308,3 @@ def _unsent(exc: HanseError) -> HanseError:
     if exc.says(failures.CHEAP):
         return Underpriced("the fees are too low now", clause="fees", seen=exc.said[:200])
     return exc
-
-
-def _block(found: Mapping[str, Any]) -> Block:
-    hash_, parent = (BlockHash("0x" + bytes(found[k]).hex()) for k in ("hash", "parentHash"))
-    return Block(found["number"], hash_, parent, Time(found["timestamp"]))
-
-
-def _nodes(slot: Any) -> tuple[bytes, ...]:
-    return tuple(map(bytes, slot["proof"]))
-
-
-def _is_bft(extra: bytes) -> bool:
-    """Whether extraData is Besu's of QBFT or IBFT 2: RLP of vanity, validators, vote, round and seals."""
-    import rlp
-
-    try:
-        fields = rlp.decode(extra)
-    except rlp.DecodingError:
-        return False
-    return isinstance(fields, list) and len(fields) == 5 and len(fields[0]) == 32

@@ -23,7 +23,11 @@ def event(contract: str, topics: list[bytes], data: bytes, at: Position) -> Even
         seen = "0x" + topics[0].hex() if topics else "no topic"
         hint = "a newer contract may have been entered in the directory: update this node"
         raise Untrusted(f"{contract} has no such event", clause="event", seen=seen, hint=hint)
-    found = values(plan.indexed, b"".join(topics[1:])) + values(plan.plain, data)
+    words = b"".join(topics[1:]) + data
+    if (len(topics), len(words)) != (plan.topics, plan.size):
+        what = f"{plan.shape.name} has other arguments than that"
+        raise Untrusted(what, clause="abi", seen=f"{len(words)} bytes", needed=f"{plan.size} bytes")
+    found = values(plan.params, words)
     *said, seq = (found[i] for i in plan.order)
     return Event(contract, seq, at, plan.word(*said))
 
@@ -56,13 +60,18 @@ def values(params: Iterable[Param], data: bytes) -> list[Any]:
 
 
 class _Plan(NamedTuple):
-    """How to read one kind of event: indexed and plain arguments, and where each argument declared is among both."""
+    """How to read one kind of event at once: indexed arguments first, then the others, a word or more each.
+
+    `order` is where each argument of the declaration is among them; `size` their bytes. No event of ours has an
+    argument of changing length, so that its words simply follow each other.
+    """
 
     shape: Shape
     word: Any
-    indexed: tuple[Param, ...]
-    plain: tuple[Param, ...]
+    params: tuple[Param, ...]
     order: tuple[int, ...]
+    topics: int
+    size: int
 
 
 @lru_cache(maxsize=256)
@@ -70,7 +79,13 @@ def _plan(topic: bytes) -> _Plan | None:
     shape = abi.events().get(topic)
     if shape is None:
         return None
-    indexed = tuple(p for p in shape.inputs if p.indexed)
-    plain = tuple(p for p in shape.inputs if not p.indexed)
-    order = tuple((indexed + plain).index(p) for p in shape.inputs)
-    return _Plan(shape, getattr(model, shape.name), indexed, plain, order)
+    params = tuple(sorted(shape.inputs, key=lambda p: not p.indexed))
+    order = tuple(params.index(p) for p in shape.inputs)
+    topics = 1 + sum(p.indexed for p in params)
+    return _Plan(shape, getattr(model, shape.name), params, order, topics, 32 * sum(map(_words, params)))
+
+
+def _words(param: Param) -> int:
+    if param.type in ("bytes", "string") or param.type.endswith("]"):
+        raise TypeError(f"{param.name} has no fixed length")
+    return sum(map(_words, param.parts)) if param.parts else 1

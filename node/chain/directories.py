@@ -7,10 +7,8 @@ Not a judgement whether that code is Hanse's: `artifacts.same_code` is for the a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from node.chain.failures import RpcError
 from node.errors import HanseError, NotFound, Retry, Untrusted
 from node.model import CONTRACTS, Address, Digest, Directory, Entry
 from node.signature import keccak
@@ -26,7 +24,7 @@ def read(chain: Chain, consortium: Address) -> Directory:
         raise NotFound(f"chain {chain.chain_id} has no contract there", clause="consortium", seen=consortium, hint=hint)
     entries = tuple(_entry(chain, consortium, name) for name in CONTRACTS)
     # Members names its founders while it is made, before there is a Consortium; the others are silent until then.
-    born = _born(chain, [consortium, entries[0].at])
+    born = chain.first_block([consortium, entries[0].at])
     return Directory(chain.chain_id, chain.genesis, consortium, born, entries)
 
 
@@ -53,19 +51,3 @@ def _entry(chain: Chain, consortium: Address, name: str) -> Entry:
         what = f"the code of {name} is not what the members entered"
         raise Untrusted(what, clause="code", seen=code_hash, needed=found.code_hash)
     return Entry(name, found.at, found.code_hash, found.from_)
-
-
-def _born(chain: Chain, contracts: Sequence[Address]) -> int:
-    """The block of the first log, or where ranges are limited, that in which the first code appears."""
-    try:
-        return chain.first_log(contracts)
-    except RpcError:
-        return min(_first_code(chain, at) for at in contracts)
-
-
-def _first_code(chain: Chain, at: Address) -> int:
-    low, high = 0, chain.block("latest").number
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if chain.code(at, middle) else (middle + 1, high)
-    return low

@@ -51,19 +51,21 @@ def up(folder: Path, *, port: int = PORT, seconds: float = SECONDS) -> Running:
 
     Retry where there is no Anvil, the port is taken, or it does not answer within `seconds`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + seconds
-    with _lock(folder) as lock:
-        if lock is None:
-            return _found(folder, until)
-        restored = _mend(folder)
-        port = _free(port)
-        shutil.rmtree(folder / "cache", ignore_errors=True)  # what a killed one left behind
-        started = _start(folder, port, lock)
-        running = Running(f"http://127.0.0.1:{port}", port, started.pid, restored)
-        _await(folder, port, started, until)
-        _write(folder / "running.json", json.dumps(asdict(running)).encode())
-        return running
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            with _lock(folder) as lock:
+                if lock is not None:
+                    return _begin(folder, port, lock, until)
+            # One that another command started, perhaps this very moment.
+            if (running := _noted(folder)) and _answers(running.port):
+                return running
+            if time.monotonic() > until:
+                raise Retry("a chain holds the folder's lock and does not answer", clause="deadline", seen=folder)
+            time.sleep(0.02)
+    except OSError as exc:
+        raise Retry("the embedded chain's folder cannot be used", clause="folder", seen=exc, needed=folder) from exc
 
 
 def status(folder: Path) -> Running | None:
@@ -129,6 +131,17 @@ def _lock(folder: Path) -> Iterator[IO[bytes] | None]:
             yield file
 
 
+def _begin(folder: Path, port: int, lock: IO[bytes], until: float) -> Running:
+    restored = _mend(folder)
+    port = _free(port)
+    shutil.rmtree(folder / "cache", ignore_errors=True)  # what a killed one left behind
+    started = _start(folder, port, lock)
+    running = Running(f"http://127.0.0.1:{port}", port, started.pid, restored)
+    _await(folder, port, started, until)
+    _write(folder / "running.json", json.dumps(asdict(running)).encode())
+    return running
+
+
 def _start(folder: Path, port: int, lock: IO[bytes]) -> subprocess.Popen[bytes]:
     options = {
         "--host": "127.0.0.1",
@@ -160,17 +173,9 @@ def _await(folder: Path, port: int, started: subprocess.Popen[bytes], until: flo
             raise Retry("the embedded chain ended at once", clause="anvil", seen=said or f"exit {started.returncode}")
         if time.monotonic() > until:
             os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
             raise Retry("the embedded chain did not answer in time", clause="deadline", seen=port)
         time.sleep(0.02)
-
-
-def _found(folder: Path, until: float) -> Running:
-    """One that another command started, perhaps this very moment."""
-    while (running := _noted(folder)) is None or not _answers(running.port):
-        if time.monotonic() > until:
-            raise Retry("a chain holds the folder's lock and does not answer", clause="deadline", seen=folder)
-        time.sleep(0.02)
-    return running
 
 
 def _answers(port: int) -> bool:

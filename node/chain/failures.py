@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from node.chain.words import refusal
-from node.errors import Conflict, HanseError, Refused, Retry
+from node.errors import Conflict, HanseError, NotFound, Refused, Retry, Untrusted
 
 KNOWN = ("already known", "already imported", "known transaction", "alreadyknown")
 NONCE_LOW = ("nonce too low", "nonce is too low", "nonce below", "invalid nonce", "correct nonce")
@@ -26,14 +26,6 @@ CHEAP = (
     "gas price too low",
     "gasprice is less",
     "less than the minimum",
-)
-GONE = (
-    "unknown block",
-    "block not found",
-    "header not found",
-    "blockoutofrange",
-    "requested was",
-    "could not find block",
 )
 TOO_BIG = ("range", "more than", "too many", "too large", "too big", "limit", "exceed", "timeout", "timed out", "size")
 _POOR = ("insufficient funds", "doesn't have enough funds", "insufficient balance", "upfront cost exceeds")
@@ -61,6 +53,27 @@ class NonceTaken(Conflict):
 
 class Underpriced(Retry):
     """The fees signed for are too low now: sign again at the same nonce with higher ones."""
+
+
+class Translated:
+    """A block in which what web3.py raises, and answers of the wrong shape, become the node's errors."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
+        if exc is None or isinstance(exc, HanseError) or not isinstance(exc, Exception):
+            return
+        from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception
+
+        if isinstance(exc, BlockNotFound | TransactionNotFound):
+            raise NotFound("the chain has no such block or transaction", clause="chain", seen=str(exc)[:200]) from exc
+        if isinstance(exc, Web3Exception | KeyError | TypeError | ValueError | AttributeError):
+            what = f"{self._endpoint} does not answer as a chain"
+            raise Untrusted(what, clause="rpc", seen=f"{type(exc).__name__} {exc}"[:200]) from exc
 
 
 def failure(error: Any, *, asked: str, of: str) -> HanseError:

@@ -7,13 +7,13 @@ Logs come without their block's time, so headers are fetched in batches, by hash
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.chain import decode, failures
-from node.chain.failures import Reorged, RpcError
+from node.chain.failures import Reorged, RpcError, Translated
 from node.errors import Untrusted
-from node.model import Block, BlockHash, Directory, Event, Position, Time, TxHash
+from node.model import Address, Block, BlockHash, Directory, Event, Position, Time, TxHash
 
 if TYPE_CHECKING:
     from node.chain.provider import Provider
@@ -26,20 +26,20 @@ Log = dict[str, Any]
 
 def between(rpc: Provider, directory: Directory, first: int, last: int) -> list[Event]:
     """All events in blocks `first` to `last`, both included. RpcError where even one block is too large to read."""
-    names = _names(directory)
-    at, span, found = first, SPAN, list[Event]()
-    while at <= last:
-        to = min(at + span - 1, last)
-        try:
-            answer = rpc.ask("eth_getLogs", _filter(names, fromBlock=hex(at), toBlock=hex(to)))
-        except RpcError as exc:
-            if to == at or not exc.says(failures.TOO_BIG):
-                raise
-            span = (to - at + 1) // 2
-            continue
-        found += _events(rpc, names, _within(answer, at, to))
-        at, span = to + 1, min(SPAN, span * 2)
+    names, found = _names(directory), list[Event]()
+    for answer in _ranges(rpc, names, first, last, span=SPAN):
+        with Translated(rpc.name):
+            found += _events(rpc, names, _within(answer, first, last))
     return found
+
+
+def first_block(rpc: Provider, contracts: Sequence[Address], last: int) -> int:
+    """The block of the contracts' first log: in one question, or as many as the endpoint's limits need."""
+    for answer in _ranges(rpc, contracts, 0, last, span=last + 1):
+        with Translated(rpc.name):
+            if answer:
+                return min(int(log["blockNumber"], 16) for log in answer)
+    raise Untrusted("contracts that have said nothing", clause="logs", seen=contracts[0])
 
 
 def of_block(rpc: Provider, directory: Directory, block: Block) -> list[Event]:
@@ -48,19 +48,35 @@ def of_block(rpc: Provider, directory: Directory, block: Block) -> list[Event]:
     try:
         answer = rpc.ask("eth_getLogs", _filter(names, blockHash=block.hash))
     except RpcError as exc:
-        if exc.says(failures.GONE):
+        if not _has(rpc, block.hash):
             raise _gone(block.hash) from exc
         raise
-    # Some endpoints answer "none" for a block they do not have.
-    if not answer and rpc.ask("eth_getBlockByHash", block.hash, False) is None:
+    if not answer and not _has(rpc, block.hash):  # some endpoints have "no logs" for a block they do not know
         raise _gone(block.hash)
-    if any(log["blockHash"] != block.hash for log in answer):
-        raise Untrusted("logs of another block than was asked for", clause="block", needed=block.hash)
-    return [_event(log, names, block.time) for log in _in_order(answer)]
+    with Translated(rpc.name):
+        if any(log["blockHash"] != block.hash for log in answer):
+            raise Untrusted("logs of another block than was asked for", clause="block", needed=block.hash)
+        return [_event(log, names, block.time) for log in _in_order(answer)]
 
 
 def _names(directory: Directory) -> dict[str, str]:
     return {directory.consortium.lower(): "Consortium"} | {e.at.lower(): e.name for e in directory.entries}
+
+
+def _ranges(rpc: Provider, contracts: Iterable[str], first: int, last: int, *, span: int) -> Iterator[list[Log]]:
+    """The logs range by range: half the `span` when the endpoint finds one too large, twice it when it does not."""
+    at = first
+    while at <= last:
+        to = min(at + span - 1, last)
+        try:
+            answer = rpc.ask("eth_getLogs", _filter(contracts, fromBlock=hex(at), toBlock=hex(to)))
+        except RpcError as exc:
+            if to == at or not exc.says(failures.TOO_BIG):
+                raise
+            span = (to - at + 1) // 2
+            continue
+        yield answer
+        at, span = to + 1, min(max(SPAN, span), span * 2)
 
 
 def _filter(names: Iterable[str], **where: str) -> dict[str, Any]:
@@ -102,6 +118,10 @@ def _event(log: Log, names: dict[str, str], time: Time) -> Event:
     where = int(log["blockNumber"], 16), int(log["logIndex"], 16)
     at = Position(*where, time, BlockHash(log["blockHash"]), TxHash(log["transactionHash"]))
     return decode.event(contract, [bytes.fromhex(t[2:]) for t in log["topics"]], bytes.fromhex(log["data"][2:]), at)
+
+
+def _has(rpc: Provider, hash_: BlockHash) -> bool:
+    return rpc.ask("eth_getBlockByHash", hash_, False) is not None
 
 
 def _gone(hash_: str) -> Reorged:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import requests
+from pydantic_core import from_json
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -110,7 +111,7 @@ class Provider(JSONBaseProvider):
     def _parsed(self, status: int, data: bytes) -> Any:
         """JSON, also of an HTTP error where it says what JSON-RPC error it is."""
         try:
-            answer = json.loads(data)
+            answer = from_json(data)  # limits nesting, which json leaves to the C stack
         except ValueError:
             answer = None
         if isinstance(answer, list) or (isinstance(answer, dict) and ("result" in answer or "error" in answer)):

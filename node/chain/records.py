@@ -48,6 +48,7 @@ class Transaction:
     sender: Address
     to: Address | None
     nonce: int
+    gas: int
     input: bytes
     block: int | None
     block_hash: BlockHash | None

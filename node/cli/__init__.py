@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone: nobody is left to be told
         return 0
-    except Exception as error:
+    except Exception as error:  # the last line of defence: one line for people, the trace on request
         if "--debug" in arguments:
             raise
         return unexpected(error, json=json)

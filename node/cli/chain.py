@@ -46,10 +46,10 @@ def deploy(
     run: Run,
     founder: Annotated[
         list[str], Option(metavar="ADDRESS:CARD", help="A founding member and its card's digest; may be repeated.")
-    ] = [],  # noqa: B006  typer copies it
+    ] = [],
     founder_home: Annotated[
         list[Path], Option(metavar="DIR", help="A founding member with a home on this machine; may be repeated.")
-    ] = [],  # noqa: B006
+    ] = [],
     delay: Annotated[int, Option(metavar="SECONDS", help="How long directory changes wait.", min=0)] = 86_400,
 ) -> Any:
     """Put an alliance's contracts on the chain, paid by this home's account, and print the Consortium's address."""
@@ -66,7 +66,6 @@ def _founder(text: str) -> Any:
 
     address, _, card = text.partition(":")
     if len(card) != 66 or not card.startswith("0x"):
-        raise Misuse(
-            "not a founder", clause="founder", seen=text, needed="ADDRESS:CARD, as `hanse node init` shows them"
-        )
+        needed = "ADDRESS:CARD, as `hanse node init` shows them"
+        raise Misuse("not a founder", clause="founder", seen=text, needed=needed)
     return Founder(checksummed(address), Role.MEMBER, Digest(card.lower()))

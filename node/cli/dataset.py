@@ -19,7 +19,7 @@ def publish(
     source: Source,
     title: Annotated[str, Option(help="What members will read; nothing of it goes on chain.", show_default=False)],
     description: Annotated[str, Option(help="More about it, for members only.")] = "",
-    use: Uses = ["read", "train"],  # noqa: B006  typer copies it
+    use: Uses = ["read", "train"],
     purpose: Purposes = list(PURPOSES),
     days: Annotated[int, Option(help="The longest period offered.", min=1, max=36_500)] = 365,
     count: Annotated[int, Option(help="The most openings offered; 0: no limit.", min=0)] = 0,

@@ -123,12 +123,14 @@ def verb(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[...
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
         def command(**given: Any) -> None:
-            from node.cli.output import show
+            from node.cli.output import Outcome, show
 
             run = _run(**{option.name: given.pop(option.name) for option in _OPTIONS})
             result = function(run, **given)
             if result is not None:
                 show(result, json=run.json)
+            if isinstance(result, Outcome):
+                raise typer.Exit(result.exit_code)
 
         named = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + list(_OPTIONS)
         command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
@@ -161,9 +163,8 @@ def misused(error: TyperException, *, json: bool) -> int:
 def unexpected(error: Exception, *, json: bool) -> int:
     """A defect of ours."""
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return fail(
-        HanseError(f"unexpected: {kind}", hint="run it again with --debug and report what it prints"), json=json
-    )
+    hint = "run it again with --debug and report what it prints"
+    return fail(HanseError(f"unexpected: {kind}", hint=hint), json=json)
 
 
 def fail(error: HanseError, *, json: bool) -> int:

@@ -56,17 +56,19 @@ def grant(run: Run, grant: GrantArg) -> Any:
 def why(
     run: Run,
     grant: GrantArg,
-    purpose: Purposes = [],  # noqa: B006  typer copies it
+    purpose: Purposes = [],
     who: Annotated[str | None, Option(metavar="ACCOUNT", help="Somebody else than this node's member.")] = None,
     at: Annotated[int | None, Option(metavar="SECONDS", help="Another time than now, since the epoch.", min=0)] = None,
 ) -> Any:
-    """The clauses under which the version may be read, and who enforces each; or, with exit code 4, the one that forbids it."""
+    """The clauses under which the version may be read, and who enforces each; or the one that forbids it."""
     from node import access
     from node.chain.abi import checksummed
+    from node.model import Time
 
     with run.node() as node:
         account = node.me if who is None else checksummed(who)
-        return access.why(node, grant.of(node.ledger), who=account, purposes=purpose, at=at).clauses
+        moment = None if at is None else Time(at)
+        return access.why(node, grant.of(node.ledger), who=account, purposes=purpose, at=moment).clauses
 
 
 @verb(app, "fetch", example="hanse grant fetch 0x9f3c21aa mill.csv --purpose research")

@@ -15,6 +15,9 @@ app = noun("node", "Make this member's node, run it, and see how it is doing.")
 Endpoints = Annotated[
     list[str], Option("--endpoint", metavar="URL", help="Where others reach this node; may be repeated.")
 ]
+Peers = Annotated[
+    list[str], Option("--peer", metavar="URL", help="A member's gateway, to learn the others from; may be repeated.")
+]
 Rpc = Annotated[str, Option(metavar="URL", help="JSON-RPC endpoint of the chain.")]
 
 
@@ -23,8 +26,8 @@ def init(
     run: Run,
     name: Annotated[str, Option(help="The member's name, on its public card.")],
     rpc: Rpc = "http://127.0.0.1:8545",
-    endpoint: Endpoints = [],  # noqa: B006  typer copies it
-    peer: Annotated[list[str], Option(metavar="URL", help="A gateway to ask first; may be repeated.")] = [],  # noqa: B006
+    endpoint: Endpoints = [],
+    peer: Peers = [],
     listen: Annotated[str, Option(metavar="HOST:PORT", help="Where `hanse node run` listens.")] = "127.0.0.1:8400",
     store: Annotated[str, Option(help="embedded, or kubo+http://... for a Kubo daemon's RPC.")] = "embedded",
     database: Annotated[str, Option(metavar="URL", help="PostgreSQL URL; SQLite in the home unless told.")] = "",
@@ -33,7 +36,7 @@ def init(
         Path | None, Option(metavar="FILE", help="Take this account (a private key in hex) instead of a new one.")
     ] = None,
 ) -> Any:
-    """Make the home: settings, an account, a recipient key, a card. The others need the address and the card's digest."""
+    """Make the home: settings, an account, a recipient key, a card. The others need address and card to let it in."""
     from node import home
     from node.settings import Settings
 
@@ -51,17 +54,22 @@ def init(
     return home.create(settings, run.passphrase(new=True), account_key=_account_key(account_key_file))
 
 
-@verb(app, "join", example="hanse node join --consortium 0x5FbDB2315678afecb367f032d93F642f64180aa3")
+@verb(
+    app,
+    "join",
+    example="hanse node join --consortium 0x5FbDB2315678afecb367f032d93F642f64180aa3 --peer https://hanse.bob.example",
+)
 def join(
     run: Run,
     consortium: Annotated[str, Option(metavar="ADDRESS", help="The alliance's Consortium contract.")],
     rpc: Annotated[str | None, Option(metavar="URL", help="Another JSON-RPC endpoint than at init.")] = None,
+    peer: Peers = [],
 ) -> Any:
     """Tell the node its alliance. Whether its member belongs there, only a quorum of the members decides."""
     from node import home
     from node.chain.abi import checksummed
 
-    return home.join(run.home, checksummed(consortium), rpc=rpc)
+    return home.join(run.home, checksummed(consortium), rpc=rpc, peers=peer)
 
 
 @verb(app, "card", example="hanse node card")
@@ -79,6 +87,14 @@ def status(run: Run) -> Any:
 
     with run.node() as node:
         return status.status(node)
+
+
+@verb(app, "doctor", example="hanse node doctor")
+def doctor(run: Run) -> Any:
+    """Check keys, disk, database, chain, clock, contracts and endpoints, each with its remedy. Changes nothing."""
+    from node.doctor import examine
+
+    return examine(run.home)
 
 
 @verb(app, "run", example="hanse node run --passphrase-file ~/.hanse-passphrase")

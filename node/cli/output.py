@@ -1,4 +1,6 @@
-"""What came out, on stdout: one JSON document, a table at a terminal, tab-separated lines in a pipe. Progress on stderr.
+"""What came out, on stdout: one JSON document, a table at a terminal, tab-separated lines in a pipe.
+
+Progress goes to stderr.
 
 show(records, json=False)
 with progress() as report: report("sealing", 4096, 65536)
@@ -10,7 +12,7 @@ import json as jsonlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 Report = Callable[[str, int, int | None], None]
@@ -19,8 +21,19 @@ Report = Callable[[str, int, int | None], None]
 _SHORT = 14
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A record that has its own words for people, and its own exit code."""
+
+    record: Any
+    words: str
+    exit_code: int
+
+
 def show(result: Any, *, json: bool) -> None:
     """Print a record, or a list of records of one kind."""
+    if isinstance(result, Outcome):
+        result = result.record if json else result.words
     plain = _plain(result)
     if json:
         print_json(plain)
@@ -97,7 +110,7 @@ def _rows(rows: Sequence[dict[str, Any]], *, head: bool, short: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    """One value on one line: no tab or line end of somebody else's title may break the table, no escape the terminal."""
+    """One value on one line: somebody else's title must not break the table or escape to the terminal."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = ", ".join(value)
     elif isinstance(value, (list, dict)):

@@ -17,7 +17,7 @@ def create(
     run: Run,
     dataset: DatasetArg,
     purpose: Purposes,
-    use: Uses = ["read"],  # noqa: B006  typer copies it
+    use: Uses = ["read"],
     days: Annotated[int, Option(help="For how long.", min=1, max=36_500)] = 30,
     count: Annotated[int, Option(help="For how many openings; 0: no limit.", min=0)] = 0,
 ) -> Any:

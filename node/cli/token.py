@@ -30,7 +30,7 @@ def _database(run: Run) -> Iterator[Database]:
 def create(
     run: Run,
     label: Annotated[str, Argument(help="What it is for.")],
-    scope: Annotated[list[str], Option(help="May be repeated: read, operate (which includes read).")] = ["read"],  # noqa: B006
+    scope: Annotated[list[str], Option(help="May be repeated: read, operate (which includes read).")] = ["read"],
     days: Annotated[int, Option(help="For how long.")] = 90,
 ) -> Any:
     """Make a token. Its secret is shown this once and kept nowhere."""

@@ -5,7 +5,7 @@ documents and its tokens; the rest is a picture that `follow` can draw again.
 
     with Database.open("sqlite:////var/lib/hanse/hanse.db") as db:
         with db.writing() as tx:
-            documents.put(tx, "manifest", body)
+            documents.put(tx, "manifest", body, at=now)
 """
 
 from node.db.database import Database, Tx

@@ -77,8 +77,9 @@ def add_attempt(tx: Tx, submission: Submission, attempt: Attempt) -> None:
 
 
 def attempts_of(tx: Tx, submission: Submission) -> list[Attempt]:
-    """Every signed form, in no order."""
-    rows = tx.execute(attempts.select().where(attempts.c.outbox_id == submission.id))
+    """Every form signed for its present nonce, in no order."""
+    ours = attempts.select().where(attempts.c.outbox_id == submission.id, attempts.c.nonce == submission.nonce)
+    rows = tx.execute(ours)
     return [Attempt(TxHash(row.hash), row.nonce, bytes(row.raw)) for row in rows]
 
 

@@ -58,8 +58,11 @@ class Store(Protocol):
     def put_block(self, data: bytes) -> Cid:
         """Store at most 1 MiB as one raw leaf; its 32-byte digest alone names it."""
 
-    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
-        """Store blocks whose hash the caller has just computed or checked; children first, the root last."""
+    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]], *, durable: bool = True) -> None:
+        """Store blocks whose hash the caller has just computed or checked; children first, the root last.
+
+        Not `durable`: a power cut may spoil them. For copies of what others have: reading finds it out, and they are
+        fetched again."""
 
     def get_block(self, cid: Cid) -> bytes:
         """One block, hashed again."""
@@ -67,8 +70,10 @@ class Store(Protocol):
     def has(self, cid: Cid) -> bool:
         """Whether this one block is here; says nothing of the blocks below it (`pin` does)."""
 
-    def open(self, cid: Cid) -> BinaryIO:
-        """A seekable reader over a file; every block is hashed before a byte of it is returned."""
+    def open(self, cid: Cid, *, hashed: bool = True) -> BinaryIO:
+        """A seekable reader over a file; every block is hashed before a byte of it is returned.
+
+        Not `hashed`: leaves come as they are, for a reader that authenticates every byte itself."""
 
     def pin(self, cid: Cid, name: str) -> None:
         """Keep the whole DAG under `cid`; raises NotFound if a block of it is missing. Twice is as good as once."""

@@ -4,7 +4,7 @@
     stored = store.put_file(open("sealed.bin", "rb"))
     store.pin(stored.cid, "dataset 7 version 1")
 
-    blocks/ab/ab12…   complete blocks, each synced before it got this name
+    blocks/a/ab12…    complete blocks, each synced before it got this name
     staging/…         imports in progress; left by a crash, and removed at the next start
     pins/CID.NAME     an empty file for each reason to keep a DAG: the commit record
     lock              shared by imports and pins, exclusive for garbage collection and sweeping
@@ -66,22 +66,26 @@ class BlockStore:
     def put_file(
         self, source: Source, *, profile: Profile = UNIXFS_V1_2025, progress: Progress | None = None
     ) -> Stored:
-        return self._write(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        root, block, count = self._write(dag.blocks(dag.pieces(source, profile.chunk), profile.width), progress)
+        return Stored(root, dag.file_size(root, block), count)
 
     def put_block(self, data: bytes) -> Cid:
         if len(data) > MAX_LEAF:
             raise Misuse("too large for one block; use put_file", clause="data", seen=len(data), needed=f"{MAX_LEAF}")
-        return self._write([(of(RAW, data), data)]).cid
+        cid, _, _ = self._write([(of(RAW, data), data)])
+        return cid
 
-    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def put_blocks(self, blocks: Iterable[tuple[Cid, bytes]], *, durable: bool = True) -> None:
         first = next(rest := iter(blocks), None)
         if first:
-            self._write(chain((first,), rest))
+            self._write(chain((first,), rest), durable=durable)
 
-    def _write(self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None) -> Stored:
-        """Stage every block (at least one), then give all of them their names, the last one last."""
+    def _write(
+        self, blocks: Iterable[tuple[Cid, bytes]], progress: Progress | None = None, *, durable: bool = True
+    ) -> tuple[Cid, bytes, int]:
+        """Stage every block (at least one), then name all of them, the last one last: the root, and how many."""
         root, block, count, done = None, b"", 0, 0
-        with self.importing(), _Staging(self._staging) as staging:
+        with self.importing(), _Staging(self._staging, durable=durable) as staging:
             for root, block in blocks:
                 staging.write(root, block)
                 count += 1
@@ -92,22 +96,28 @@ class BlockStore:
             if root is None:
                 raise Misuse("there is nothing to store", clause="blocks")
             staging.commit(root, self._path)
-        return Stored(root, dag.file_size(root, block), count)
+        return root, block, count
 
     def get_block(self, cid: Cid) -> bytes:
-        try:
-            with _disk(), self._path(cid).open("rb", buffering=0) as file:
-                block = file.read(MAX_BLOCK + 1)
-        except FileNotFoundError as exc:
-            raise _missing(cid) from exc
+        block = self._read(cid)
         cid.check(block)
         return block
+
+    def _read(self, cid: Cid) -> bytes:
+        try:
+            with _disk(), self._path(cid).open("rb", buffering=0) as file:
+                return file.read(MAX_BLOCK + 1)
+        except FileNotFoundError as exc:
+            raise _missing(cid) from exc
 
     def has(self, cid: Cid) -> bool:
         return self._path(cid).exists()
 
-    def open(self, cid: Cid) -> BinaryIO:
-        return dag.open_file(self.get_block, cid)
+    def open(self, cid: Cid, *, hashed: bool = True) -> BinaryIO:
+        return dag.open_file(self.get_block if hashed else self._leaf_as_it_is, cid)
+
+    def _leaf_as_it_is(self, cid: Cid) -> bytes:
+        return self._read(cid) if cid.codec == RAW else self.get_block(cid)
 
     def pin(self, cid: Cid, name: str) -> None:
         record = self._pin_path(cid, name)
@@ -164,7 +174,7 @@ class BlockStore:
         if len(archive.roots) != 1:
             raise Refused("a CAR with one root is needed", clause="roots", seen=len(archive.roots))
         root = archive.roots[0]
-        with self.importing(), _Staging(self._staging) as staging:
+        with self.importing(), _Staging(self._staging, durable=True) as staging:
             count = 0
             for cid, block in archive.blocks:
                 count += 1
@@ -192,7 +202,7 @@ class BlockStore:
         if cid.hash_code != SHA2_256:
             raise Refused("only sha2-256 blocks are stored", clause="hash", seen=hex(cid.hash_code))
         name = cid.digest.hex()
-        return self._blocks / name[:2] / name
+        return self._blocks / name[:1] / name
 
     def _pin_path(self, cid: Cid, name: str) -> Path:
         encoded = quote(name, safe=" ")
@@ -233,7 +243,8 @@ class BlockStore:
 class _Staging:
     """An import: blocks are written and synced by a second thread while the first one hashes the next."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, *, durable: bool) -> None:
+        self._durable = durable
         with _disk():
             self._folder = Path(tempfile.mkdtemp(dir=parent))
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-write")
@@ -249,7 +260,7 @@ class _Staging:
     def write(self, cid: Cid, block: bytes) -> None:
         if cid.hash_code != SHA2_256:
             raise Refused("only sha2-256 blocks are stored", clause="hash", seen=hex(cid.hash_code))
-        self._behind.append(self._pool.submit(_write_synced, self._folder / cid.digest.hex(), block))
+        self._behind.append(self._pool.submit(_write_block, self._folder / cid.digest.hex(), block, self._durable))
         if len(self._behind) > _BEHIND:
             self._behind.popleft().result()
 
@@ -272,22 +283,23 @@ class _Staging:
         home = path(root).parent.parent
         with _disk():
             names = [name for name in os.listdir(self._folder) if name != last]
-            shards = {home / name[:2] for name in names}
-            _make(home, {*shards, home / last[:2]})
+            shards = {home / name[:1] for name in names}
+            _make(home, {*shards, home / last[:1]})
             for name in names:
                 self._settle(name, home)
-            for shard in shards:
+            for shard in shards if self._durable else ():
                 _sync(shard)
             self._settle(last, home)
-            _sync(home / last[:2])
+            if self._durable:
+                _sync(home / last[:1])
 
     def _settle(self, name: str, home: Path) -> None:
         staged = self._folder / name
         os.utime(staged)  # the grace time of `collect` counts from here, not from the start of a long import
-        staged.replace(home / name[:2] / name)
+        staged.replace(home / name[:1] / name)
 
 
-def _write_synced(path: Path, block: bytes) -> None:
+def _write_block(path: Path, block: bytes, durable: bool) -> None:
     with _disk():
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -297,7 +309,8 @@ def _write_synced(path: Path, block: bytes) -> None:
             left = memoryview(block)
             while left:
                 left = left[os.write(handle, left) :]
-            os.fsync(handle)
+            if durable:
+                os.fsync(handle)
         finally:
             os.close(handle)
 

@@ -11,7 +11,6 @@ Addresses are resolved once, refused unless all are global, and connected to as 
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
@@ -19,26 +18,22 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.store import Progress, Store, dag
 from node.store.cid import DAG_PB, MAX_BLOCK, RAW, SHA2_256, Cid
 from node.store.dag import Node, Stored
+from node.web import Place, locate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
 
 PARALLEL = 4  # blocks under way at a time
-GROUP = 256  # leaves made durable together
+GROUP = 256  # leaves named together
 BLOCK_SECONDS = 60.0  # for one block from one gateway
 CONNECT_SECONDS, IDLE_SECONDS = 5.0, 10.0
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-
-_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def fetch(
@@ -56,9 +51,9 @@ def fetch(
     Raises Retry when no gateway delivers in time (with the reason each gave), Untrusted when one lied and no other
     delivered, Refused for a file above `limit_bytes`, a foreign codec or an address that is not public."""
     deadline = time.monotonic() + deadline_seconds
-    peers = [_Gateway(url, allow_loopback=allow_loopback) for url in gateways]
+    peers, unusable = _usable(gateways, allow_loopback=allow_loopback)
     with into.importing(), ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
-        transfer = _Transfer(_Sources(peers, deadline), into, pool, progress)
+        transfer = _Transfer(_Sources(peers, unusable, deadline), into, pool, progress)
         try:
             return Stored(cid, transfer.tree(cid, None, 0, limit_bytes), transfer.blocks)
         finally:
@@ -85,14 +80,14 @@ class _Transfer:
                 self.tree(link.cid, size, depth + 1, limit)
         self._leaves(node, depth + 1)
         if fresh:
-            self._into.put_blocks([(cid, block)])
+            self._into.put_blocks([(cid, block)], durable=False)
         self._count(len(node.inline))
         return node.size
 
     def _leaves(self, node: Node, depth: int) -> None:
         leaves = [(link.cid, size) for link, size in zip(node.links, node.sizes, strict=True) if link.cid.codec == RAW]
         for start in range(0, len(leaves), GROUP):
-            self._into.put_blocks(self._arriving(leaves[start : start + GROUP], depth))
+            self._into.put_blocks(self._arriving(leaves[start : start + GROUP], depth), durable=False)
 
     def _arriving(self, leaves: list[tuple[Cid, int]], depth: int) -> Iterator[tuple[Cid, bytes]]:
         """The leaves we lack, in order, a few requests ahead."""
@@ -131,13 +126,14 @@ class _Transfer:
 class _Sources:
     """The gateways of one fetch, in the order given, and why some are not asked any more."""
 
-    def __init__(self, peers: list[_Gateway], deadline: float) -> None:
+    def __init__(self, peers: list[_Gateway], unusable: dict[str, HanseError], deadline: float) -> None:
         self._peers, self._deadline = peers, deadline
+        self._unusable = unusable
         self._dropped: dict[str, HanseError] = {}
 
     def block(self, cid: Cid, most: int) -> bytes:
         """The block from the first gateway that delivers it, hashed."""
-        reasons: dict[str, HanseError] = {}
+        reasons = dict(self._unusable)
         for peer in self._peers:
             if peer.url in self._dropped:
                 reasons[peer.url] = self._dropped[peer.url]
@@ -153,22 +149,24 @@ class _Sources:
         raise _undelivered(cid, reasons)
 
 
+def _usable(gateways: Sequence[str], *, allow_loopback: bool) -> tuple[list[_Gateway], dict[str, HanseError]]:
+    """The gateways that may be asked, and why the others may not: one bad address must not cost the good ones."""
+    peers, unusable = list[_Gateway](), dict[str, HanseError]()
+    for url in gateways:
+        try:
+            peers.append(_Gateway(url, allow_loopback=allow_loopback))
+        except (Misuse, Refused, Retry) as exc:
+            unusable[url] = exc
+    if unusable and not peers:
+        raise next(iter(unusable.values()))
+    return peers, unusable
+
+
 def _undelivered(cid: Cid, reasons: dict[str, HanseError]) -> HanseError:
     words = "; ".join(f"{url}: {reason.message}" for url, reason in reasons.items())
     if any(isinstance(reason, Untrusted) for reason in reasons.values()):
         return Untrusted(f"{cid} came with wrong bytes: {words}", clause="block hash")
     return Retry(f"{cid} was not found at {len(reasons)} gateways: {words}", clause="gateways")
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Where a gateway is: judged once, and connected to as judged."""
-
-    ip: str
-    port: int
-    host: str
-    tls: bool
-    prefix: str
 
 
 class _Gateway:
@@ -177,7 +175,7 @@ class _Gateway:
     def __init__(self, url: str, *, allow_loopback: bool) -> None:
         """Resolve once. Raises Misuse (not a gateway's URL), Refused (not a public address), Retry (no address)."""
         self.url = url
-        self._address = _locate(url, allow_loopback=allow_loopback)
+        self._address = locate(url, allow_loopback=allow_loopback)
         self._tls = ssl.create_default_context() if self._address.tls else None
         if self._tls:
             self._tls.sslsocket_class = _Secure
@@ -245,7 +243,7 @@ class _Connection(HTTPConnection):
 
     auto_open = 0
 
-    def __init__(self, where: _Address, line: _Plain | _Secure) -> None:
+    def __init__(self, where: Place, line: _Plain | _Secure) -> None:
         super().__init__(where.ip, where.port)
         self.sock = self.line = line
 
@@ -292,42 +290,3 @@ def _body(answer: HTTPResponse, most: int) -> bytes:
     ):  # reads a chunked answer's end, so that the connection can be used again
         raise Untrusted(f"sends more than the block's {most} bytes", clause="block size")
     return block
-
-
-def _locate(url: str, *, allow_loopback: bool) -> _Address:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-    except (ValueError, KeyError) as exc:
-        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200]) from exc
-    plain = url.isascii() and url.isprintable() and " " not in url
-    if not plain or not host or parts.username is not None or parts.query or parts.fragment:
-        raise Misuse("this is not a gateway's URL", clause="gateway", seen=url[:200], needed="https://host[:port]")
-    ip = _resolve(host, allow_loopback=allow_loopback)
-    return _Address(str(ip), port, host, parts.scheme == "https", parts.path.rstrip("/"))
-
-
-def _resolve(host: str, *, allow_loopback: bool) -> _Ip:
-    """The first address of a host, all of whose addresses must be allowed."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    except (OSError, UnicodeError, ValueError) as exc:
-        raise Retry(f"{host} has no address", clause="gateway") from exc
-    for address in addresses:
-        if not (_is_public(address) or (allow_loopback and address.is_loopback)):
-            raise Refused("a gateway must have a public address", clause="address", seen=f"{host} = {address}")
-    return addresses[0]
-
-
-def _is_public(address: _Ip) -> bool:
-    """Global unicast, looking through the IPv6 forms that carry an IPv4 address (RFC 4291, 3056, 4380, 6052, 8215)."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64[1] or address.sixtofour or address.teredo or address.is_site_local:
-            return False
-        if address in _NAT64[0]:
-            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        elif address.ipv4_mapped:
-            address = address.ipv4_mapped
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

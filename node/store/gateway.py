@@ -58,7 +58,8 @@ def gateway_router(
     router = APIRouter(tags=["gateway"])
     streams = threading.BoundedSemaphore(MAX_STREAMS)
 
-    @router.api_route("/ipfs/{path:path}", methods=["GET", "HEAD"], response_class=Response)
+    @router.head("/ipfs/{path:path}", response_class=Response, include_in_schema=False)  # the same, without its body
+    @router.get("/ipfs/{path:path}", response_class=Response)
     def ipfs(path: str, request: Request) -> Response:
         """A block (`format=raw`) or a CAR of blocks (`format=car`), for the caller to check."""
         try:

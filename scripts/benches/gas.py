@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "contracts"), str(ROOT / "scripts")]
 
+from benches.gas_peers import measure as measure_peers  # noqa: E402
 from local_chain import (  # noqa: E402
     MEMBER,
     Alliance,
@@ -27,8 +28,6 @@ from local_chain import (  # noqa: E402
     version,
 )
 from training_steps import keyed  # noqa: E402
-
-from benches.gas_peers import measure as measure_peers  # noqa: E402
 
 CEILINGS = {
     "publish": 85_000,

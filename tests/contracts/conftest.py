@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
-from local_chain import Alliance, anvil, digest, found, person, version
+from local_chain import ROOT, Alliance, anvil, digest, found, person, version
 from web3 import Web3
+
+sys.path.append(str(ROOT / "scripts"))
+from compile_contracts import compile_sources
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +70,26 @@ def dataset(alliance: Alliance, alice: LocalAccount) -> bytes:
     """A dataset of alice's at version 1, for reading and training, budget 3000."""
     alliance.send(alliance.datasets.functions.publish(digest("salt"), version()), by=alice)
     return bytes(alliance.datasets.functions.idOf(alice.address, digest("salt")).call())
+
+
+def npm(package: str) -> None:
+    """Skip, saying what is left out, where a development package of npm's is not installed."""
+    if not (ROOT / "node_modules" / package).is_dir():
+        pytest.skip(f"left out: npm's {package} is not installed (scripts/setup --dev)")
+
+
+@pytest.fixture(scope="session")
+def hardhat_artifacts() -> Path:
+    """The folder of Hardhat's own build, made by its command."""
+    npm("hardhat")
+    subprocess.run(["npx", "--no-install", "hardhat", "compile", "--quiet"], cwd=ROOT, check=True, timeout=120)
+    return ROOT / ".cache" / "artifacts" / "contracts"
+
+
+@pytest.fixture(scope="session")
+def wallet_code() -> dict[str, Any]:
+    """ABI and bytecode of the tests' EIP-1271 wallet."""
+    npm("solc")
+    path = "tests/contracts/Wallet.sol"
+    built = compile_sources({path: (ROOT / path).read_text()})[path]["Wallet"]
+    return {"abi": built["abi"], "bytecode": built["evm"]["bytecode"]["object"]}

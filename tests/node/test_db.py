@@ -26,14 +26,6 @@ A, B = (model.Address("0x" + c * 40) for c in "ab")
 D = [model.Digest("0x" + f"{i:064x}") for i in range(10)]
 
 
-@pytest.fixture(scope="session")
-def postgres_server():
-    if postgres.binaries() is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.server() as url:
-        yield url
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     if request.param == "sqlite":

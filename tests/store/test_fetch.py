@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ipaddress
 import socket
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from node import web
 from node.errors import HanseError, Misuse, Refused, Retry, Untrusted
 from node.store import Cid, Stored, dag
 from node.store import fetch as edge
@@ -282,7 +284,7 @@ def test_a_rotten_block_is_fetched_again(
     good = gateway()
     bring(file.cid, [good.url], other)
     leaf = next(cid for cid, _ in dag.walk(other.get_block, file.cid) if cid.codec == RAW)
-    (tmp_path / "other/blocks" / leaf.digest.hex()[:2] / leaf.digest.hex()).write_bytes(b"rot")
+    (tmp_path / "other/blocks" / leaf.digest.hex()[:1] / leaf.digest.hex()).write_bytes(b"rot")
     good.asked.clear()
     bring(file.cid, [good.url], other)
     assert good.asked == [str(leaf)]
@@ -403,7 +405,16 @@ def test_the_development_profile_allows_loopback_and_nothing_else(file: Stored, 
     "address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
 )
 def test_public_addresses_are_public(address: str) -> None:
-    assert edge._is_public(edge.ipaddress.ip_address(address))
+    assert web.is_public(ipaddress.ip_address(address))
+
+
+def test_a_bad_address_does_not_cost_a_good_gateway(
+    gateway: Callable[..., Gateway], file: Stored, other: BlockStore
+) -> None:
+    """A member's card may name anything; the others' gateways deliver all the same."""
+    good = gateway()
+    bring(file.cid, ["http://169.254.169.254", "ftp://nowhere", good.url], other)
+    assert other.verify(file.cid).size == file.size
 
 
 def test_a_name_is_resolved_once(

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chain.peers import ZERO_FEES, anvil
+from tests.store.conftest import serve
 from tests.stories.alliance import Person, alliance
+
+__all__ = ["serve"]
 
 NAMES = ("alice", "bob", "carol", "dave")
 

@@ -92,7 +92,7 @@ def _count_down(steps: int) -> None:
 def steps_until_done(
     home: Path, story: str, arguments: Mapping[str, Any], *, every: int = 1, first: int = 1, ahead: int = 0
 ) -> int:
-    """Die at the first step, run again and die later, and so on, until the story comes to its end; how often it died."""
+    """Die at the first step, run again and die later, and so on, until the story ends; how often it died."""
     deaths, at = 0, first
     while drill(home, story, arguments, die_at=at, ahead=ahead):
         deaths, at = deaths + 1, at + every

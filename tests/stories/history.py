@@ -57,6 +57,13 @@ from tests.chain.peers import advance, ask
 from tests.chain.people import Person
 
 GAS = 3_000_000
+
+WALLET = "631626ba7e60e01b5f5260205ff3"
+"""A contract account that takes any signature in its name for good (EIP-1271)."""
+
+FORWARDER = "6014360380601" + "45f375f5f825f5f5f3560601c5af1601b575f5ffd5b00"
+"""Calls the address in its first 20 bytes with the rest."""
+
 DAY = 86_400
 CHALLENGE = 60
 
@@ -133,6 +140,13 @@ class World:
         consents = self.consents(by, lambda place: typed.admit(place, who.address, roles, card))
         self.send(by[0], "Members", "admit", who.address, roles, card, consents)
 
+    def decide(
+        self, function: str, args: Sequence[Any], *, by: Sequence[Person],
+        message: Callable[[typed.Place], typed.Message],
+    ) -> None:  # fmt: skip
+        """Any decision of Members."""
+        self.send(by[0], "Members", function, *args, self.consents(by, message))
+
     def admit_by_approval(self, who: Person, name: str, *, by: Sequence[Person]) -> None:
         """As `admit`, but the first consents on chain: its signature stays empty."""
         card, roles = self.card(who, name), int(Role.MEMBER)
@@ -143,6 +157,20 @@ class World:
         at = consents.signers.index(by[0].address)
         empty = tuple(b"" if i == at else one for i, one in enumerate(consents.signatures))
         self.send(by[0], "Members", "admit", who.address, roles, card, replace(consents, signatures=empty))
+
+    def deploy(self, runtime: str) -> Address:
+        """A contract from its runtime code in hex, by the first founder."""
+        code = bytes.fromhex(runtime)
+        created = bytes.fromhex(f"60{len(code):02x}8060095f395ff3") + code
+        signed = self.people[0].signs(self.chain, None, created, gas=GAS)
+        made = settled(self.chain, self.chain.send(signed), seconds=30).created
+        assert made is not None
+        return made
+
+    def forward(self, who: Person, forwarder: Address, contract: str, data: bytes) -> None:
+        """Call a contract of the alliance from inside another one."""
+        inner = model.raw(self.directory.address(contract)) + data
+        settled(self.chain, self.chain.send(who.signs(self.chain, forwarder, inner, gas=GAS)), seconds=30)
 
     # --- datasets and grants ---
 
@@ -213,6 +241,22 @@ class World:
     def revoke(self, who: Person, asked: RequestRecord) -> None:
         self.send(who, "Grants", "revoke", asked.id, asked.terms.dataset, asked.terms.consumer)
 
+    def train_with_a_dropout(self, members: Sequence[Person], datasets: Sequence[DatasetId]) -> TrainingId:
+        """One round in which the last member posts keys but no contribution; the sum is posted all the same."""
+        run = _Run(self, members, plan_for(len(members), 2), HONEST)
+        run.open(2, 0)
+        run.join(datasets)
+        run.key()
+        for who in members[:-1]:
+            run.contribute(who, 0, run.plan.steps.start(run.plan.params))
+        advance(self.rpc, DAY + 1)
+        run.say(members[0], "lapse")
+        for who in members[:-1]:
+            run.say(who, "reveal", 0, model.digest(run.secrets[who.address, 0].seed))
+        made_up = next(iter(run.masked.values()))
+        run.say(members[0], "aggregate", 0, replace(vector_of(made_up), blob=run.put_vector(made_up)), True)
+        return run.id
+
     def version(self, dataset: DatasetId) -> Version:
         """The content of version 1 as published."""
         return self.ledger().datasets[dataset].versions[0].content
@@ -230,10 +274,10 @@ class World:
 
     def train(
         self, members: Sequence[Person], datasets: Sequence[DatasetId], *, rounds: int, wrong: Wrong = HONEST,
-        epsilon: int = 0,
+        epsilon: int = 0, tolerance: float = 1e-12,
     ) -> TrainingId:  # fmt: skip
         """A whole training of logistic regression over made-up records, by the real steps of the secure sum."""
-        plan = plan_for(len(members), rounds)
+        plan = plan_for(len(members), rounds, tolerance)
         run = _Run(self, members, plan, wrong)
         run.open(rounds, epsilon)
         run.join(datasets)
@@ -259,10 +303,10 @@ def found(rpc: str, store: BlockStore, founders: Sequence[tuple[Person, str]]) -
     return world
 
 
-def plan_for(members: int, rounds: int) -> sums.Plan:
+def plan_for(members: int, rounds: int, tolerance: float = 1e-12) -> sums.Plan:
     params = LogisticParams(
         features=(Feature("speed", -1.0, 1.0), Feature("load", -1.0, 1.0)), target=Target("fault", 0.0),
-        members=members, records=100, rounds=rounds, tolerance=1e-12,
+        members=members, records=100, rounds=rounds, tolerance=tolerance,
     )  # fmt: skip
     return sums.Plan("faults", "logistic", params)
 

@@ -1,0 +1,100 @@
+"""A training from the command line, each member's running node taking its part, and the audit of all of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.serve import take_part
+from tests.faces.conftest import Hanse
+from tests.stories.alliance import Person
+
+pytestmark = pytest.mark.xdist_group("faces")
+
+PLAN = {
+    "title": "Does the load tell a failure?",
+    "algorithm": "logistic",
+    "params": {
+        "features": [{"name": "load", "low": 0, "high": 10}],
+        "target": {"name": "failed", "above": 0},
+        "members": 3,
+        "records": 100,
+        "rounds": 4,
+    },
+}
+
+
+@pytest.fixture
+def running(people: dict[str, Person]) -> Iterator[None]:
+    """What `hanse node run` does behind its server, for everybody."""
+    stop = threading.Event()
+    threads = []
+    for person in people.values():
+        threads += [
+            threading.Thread(target=person.node.follower.run, args=(stop,), kwargs={"every": 0.1}),
+            threading.Thread(target=take_part, args=(person.node, stop), kwargs={"every": 0.1}),
+        ]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_open_join_and_let_the_nodes_do_it(
+    hanse: Hanse, people: dict[str, Person], running: None, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(PLAN))
+    alice = people["alice"].home
+    words = ("--seats", "3", "--phase-seconds", "120", "--challenge-seconds", "1", "--json")
+    opened = hanse("training", "open", plan, *words, home=alice).json
+    for number, person in enumerate(people.values()):
+        rows = [f"{load / 4},{int(load * (number + 3) % 17 + load > 24)}" for load in range(40)]
+        table = tmp_path / f"{person.name}.csv"
+        table.write_text("load,failed\n" + "\n".join(rows) + "\n")
+        made = hanse("dataset", "publish", table, "--title", f"loads of {person.name}", "--json", home=person.home).json
+        joined = hanse("training", "join", opened["id"][:12], made["dataset"], "--json", home=person.home)
+        assert joined.code == 0, joined
+
+    until = time.monotonic() + 240
+    while (shown := hanse("training", "show", opened["id"], "--json", home=alice).json)["phase"] != "final":
+        assert time.monotonic() < until, shown
+        assert shown["phase"] != "void", shown
+    assert set(shown["members"]) == {person.node.me for person in people.values()}
+    results = [hanse("training", "result", opened["id"], "--json", home=p.home).json for p in people.values()]
+    assert len({json.dumps([r["weights"], r["model"], r["records"]]) for r in results}) == 1
+    assert results[0]["records"] == 120
+    assert results[0]["weights"][1] > 0  # more load, more failures: as the tables were made
+
+    audited = hanse("audit", "run", "--json", home=alice)
+    assert (audited.code, audited.json["untrusted"]) == (0, [])
+    sums = next(check for check in audited.json["checks"] if check["number"] == 16)
+    assert (sums["state"], sums["subjects"] > 0) == ("holds", True)
+    assert hanse("audit", "run", home=alice).out.startswith("# Audit report")
+
+
+@pytest.mark.parametrize(
+    "plan", ["", "{", "[]", '{"title": "x"}', '{"title": "x", "algorithm": "magic", "params": {}}', "1" * 5000]
+)
+def test_what_is_no_plan_is_a_usage_error(hanse: Hanse, people: dict[str, Person], tmp_path: Path, plan: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(plan)
+    said = hanse("training", "open", path, "--seats", "3", "--json", home=people["alice"].home)
+    assert (said.code, said.json["error"]["code"]) == (2, "usage")
+
+
+def test_an_audit_without_a_home_must_be_told_where_to_look(hanse: Hanse, people: dict[str, Person]) -> None:
+    assert hanse("audit", "run").code == 2
+    alice = people["alice"]
+    told = ("--rpc", alice.node.settings.rpc, "--consortium", alice.node.directory.consortium)
+    gateways = [word for person in people.values() for word in ("--gateway", person.url)]
+    said = hanse("audit", "run", *told, *gateways, "--allow-loopback", "--json")
+    assert (said.code, said.json["untrusted"]) == (0, [])
