@@ -52,7 +52,7 @@ def test_numbers_of_the_rfc(number, text):
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, 2**53, -(2**53), 1e16, 1e300, b"bytes", {1: 2}, "\ud800", {"a", "b"}],
+    [math.nan, math.inf, 2**53, -(2**53), 1e16, 1e300, b"bytes", {1: 2}, "\ud800", {"a"}],
     ids=repr,
 )
 def test_what_has_no_canonical_form_is_misuse(value):
