@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from node.errors import HanseError, NotFound, Refused, Retry, Untrusted
+from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.model import Address
 from node.web import get, locate
 
@@ -40,7 +40,9 @@ def signed_digest(method: str, path: str, audience: Address, at: int) -> bytes:
 
 
 def ask(peer: Peer, path: str) -> bytes:
-    """The body of the answer, at most 1 MiB. Raises NotFound, Refused or Retry as the other node says."""
+    """The body of the answer, at most 1 MiB. Raises NotFound, Refused or Retry as the other node says.
+
+    An endpoint that is bad or down costs no other one."""
     at = peer.clock()
     signature = peer.sign(signed_digest("GET", path, peer.account, at))
     headers = {"X-Hanse-Member": peer.me, "X-Hanse-Time": str(at), "X-Hanse-Signature": "0x" + signature.hex()}
@@ -49,12 +51,14 @@ def ask(peer: Peer, path: str) -> bytes:
         try:
             place = locate(endpoint, allow_loopback=peer.allow_loopback)
             answer = get(place, path, headers=headers, limit=LIMIT, seconds=SECONDS)
-        except Retry as exc:
+        except (Misuse, Refused, Retry) as exc:
             reasons.append(f"{endpoint}: {exc.message}")
             continue
         if answer.status == 200:
             return answer.body
-        raise _answered(answer.status, path, endpoint)
+        if answer.status != 429 and answer.status < 500:
+            raise _answered(answer.status, path, endpoint)
+        reasons.append(f"{endpoint}: {answer.status}")
     raise Retry("the member's node does not answer", clause="peer", seen="; ".join(reasons) or "no known endpoint",
                 hint="try again when it is back")  # fmt: skip
 

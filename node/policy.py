@@ -113,7 +113,8 @@ def parse_offer(document: dict[str, Any]) -> Offer:
             limits = {c["leftOperand"]: c["rightOperand"] for c in permission["constraint"]}
             period = str(limits["elapsedTime"])
             found = Offer(uses, tuple(limits["purpose"]), int(period[1:-1]), int(limits.get("count", 0)))
-    except (KeyError, TypeError, ValueError, StopIteration) as exc:
+        bits(found.purposes)
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, Misuse) as exc:
         raise Untrusted("not an offer of this alliance", clause="policy", seen=str(document)[:200]) from exc
     if offer_document(found) != document:
         raise Untrusted("an offer with clauses this node cannot read", clause="policy", seen=str(document)[:200])

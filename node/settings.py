@@ -8,6 +8,7 @@ Nothing secret is in it: keys are under `keys/`, sealed; the passphrase is never
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -83,17 +84,30 @@ def _checked(table: dict[str, Any], path: Path) -> dict[str, Any]:
     unknown = sorted(set(table) - known)
     if unknown:
         raise Misuse("unknown settings", clause="settings", seen=", ".join(unknown), needed=", ".join(sorted(known)))
-    if not isinstance(table.get("name"), str):
+    if "name" not in table:
         raise Misuse("the node has no name", clause="settings", seen=path, needed='name = "..."')
+    for field in fields(Settings):
+        if field.name in table and not _fits(field.name, table[field.name]):
+            raise Misuse("a setting of the wrong kind", clause="settings", seen=f"{field.name} = {table[field.name]!r}",
+                         needed=str(field.type))  # fmt: skip
     if table.get("profile", "production") not in ("production", "development"):
         raise Misuse("unknown profile", clause="profile", seen=table["profile"], needed="production or development")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
 
 
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is of its setting's kind, as the default shows it."""
+    if name in ("endpoints", "peers"):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if name in ("depth", "poll"):
+        number = isinstance(value, int if name == "depth" else (int, float)) and not isinstance(value, bool)
+        return number and 0 <= value < 1e6
+    return isinstance(value, str)
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+    if isinstance(value, str):  # TOML's basic strings are JSON's, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value)

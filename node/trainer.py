@@ -79,9 +79,8 @@ class Trainer:
             return False
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
-        missed = training.phase in _ROUND and position not in training.of(training.round).keys
-        if missed and self._post_keys(training, position, training.round + 1):
-            return True  # too late for this round: back with the next
+        if self._missed(training, position) and self._post_keys(training, position, training.round + 1):
+            return True
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
             Phase.KEYING: self._key,
             Phase.CONTRIBUTING: self._contribute,
@@ -113,6 +112,10 @@ class Trainer:
 
     def _key(self, training: rules.Training, position: int) -> bool:
         return self._post_keys(training, position, training.round)
+
+    def _missed(self, training: rules.Training, position: int) -> bool:
+        """Whether the round goes on without our keys: we are back with the next one."""
+        return training.phase in _ROUND and position not in training.of(training.round).keys
 
     def _post_keys(self, training: rules.Training, position: int, number: int) -> bool:
         if position in training.of(number).keys or number >= training.terms.rounds:

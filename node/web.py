@@ -39,8 +39,12 @@ class Place:
     @property
     def base(self) -> str:
         """The URL with the address in place of the name."""
-        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
-        return f"{'https' if self.tls else 'http'}://{ip}:{self.port}{self.prefix}"
+        return f"{'https' if self.tls else 'http'}://{_bracketed(self.ip)}:{self.port}{self.prefix}"
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        return f"{_bracketed(self.host)}:{self.port}"
 
 
 def locate(url: str, *, allow_loopback: bool) -> Place:
@@ -75,13 +79,17 @@ def get(place: Place, path: str, *, headers: Mapping[str, str], limit: int, seco
             client.stream(
                 "GET",
                 place.base + path,
-                headers={"Host": f"{place.host}:{place.port}", **headers, "Accept-Encoding": "identity"},
+                headers={"Host": place.authority, **headers, "Accept-Encoding": "identity"},
                 extensions={"sni_hostname": place.host},
             ) as answer,
         ):
             return Answer(answer.status_code, read(answer, limit, deadline))
     except httpx2.HTTPError as exc:
         raise Retry(f"{type(exc).__name__} {exc}".strip(), clause="endpoint", seen=place.host) from exc
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def read(answer: httpx2.Response, limit: int, deadline: float) -> bytes:

@@ -137,7 +137,7 @@ def _public(people: People) -> Iterator[tuple[str, bytes]]:
 def test_a_manifest_is_asked_for_by_signature(people: People, tmp_path: Path) -> None:
     """Without one, with one over another path, another member, or an old time, the answer is no."""
     from node.peers import signed_digest
-    from node.web import Site, get
+    from node.web import get, locate
 
     alice, bob = people["alice"], people["bob"]
     dataset = published(alice, tmp_path)
@@ -147,11 +147,11 @@ def test_a_manifest_is_asked_for_by_signature(people: People, tmp_path: Path) ->
     def asking(signed_path: str, audience: Address, at: int) -> int:
         signature = bob.node.keys.sign_digest(signed_digest("GET", signed_path, audience, at))
         headers = {"X-Hanse-Member": bob.me, "X-Hanse-Time": str(at), "X-Hanse-Signature": "0x" + signature.hex()}
-        return get(Site.at(alice.url, allow_loopback=True), path, headers=headers, limit=1 << 20, seconds=10).status
+        return get(locate(alice.url, allow_loopback=True), path, headers=headers, limit=1 << 20, seconds=10).status
 
     assert asking(path, alice.me, now) == 200
     assert asking(path + "0", alice.me, now) in (401, 403)
     assert asking(path, bob.me, now) in (401, 403)
     assert asking(path, alice.me, now - 3600) in (401, 403)
-    bare = get(Site.at(alice.url, allow_loopback=True), path, headers={}, limit=1 << 20, seconds=10)
+    bare = get(locate(alice.url, allow_loopback=True), path, headers={}, limit=1 << 20, seconds=10)
     assert bare.status in (401, 403, 422)

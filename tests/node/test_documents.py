@@ -1,0 +1,89 @@
+"""Public documents: one byte form each, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from node import canon, documents
+from node.documents import (
+    SCHEMAS,
+    Column,
+    Envelope,
+    Manifest,
+    PublicKey,
+    Receipt,
+    ReceiptList,
+    Refusal,
+    RequestRecord,
+    decode,
+    digest_of,
+    encode,
+)
+from node.errors import Untrusted
+from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time
+
+ALICE, BOB = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)
+DATASET, GRANT = DatasetId("0x" + "11" * 32), GrantId("0x" + "22" * 32)
+TERMS = Terms(
+    DATASET, 1, ALICE, BOB, ZERO, ZERO, ZERO, 1, 1, 0, Time(0), Time(9), Time(5), GrantId(ZERO), ZERO
+)  # fmt: skip
+RECORDS: list[Any] = [
+    Card("Alice Mills", ("https://alice.example",), "aGk="),
+    Envelope(DATASET, 1, "bafk", 12),
+    Manifest(DATASET, 1, "Mill", "", "text/csv", 3, ZERO, Time(1), "00", 1, (Column("a", "integer"),)),
+    RequestRecord(31337, ALICE, GRANT, TERMS, "0x00"),
+    Refusal(GRANT, "owner", "no", "", "", Time(1), "0x00"),
+    Receipt(GRANT, DATASET, 1, "bafk", 12, 1, Time(1)),
+    ReceiptList((ZERO,)),
+    PublicKey(ALICE, "00"),
+]
+
+
+def test_all_kinds_are_tried_here() -> None:
+    assert {type(record) for record in RECORDS} == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_document_survives_its_bytes(record: Any) -> None:
+    assert decode(type(record), encode(record)) == record
+    assert digest_of(record) == digest_of(decode(type(record), encode(record)))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d | {"extra": 1},
+        lambda d: d | {"schema": "hanse/other/1"},
+        lambda d: {name: value for name, value in d.items() if name != "schema"},
+        lambda d: {name: value for name, value in list(d.items())[1:] if name != "schema"},
+        lambda d: {name: {} if name != "schema" else value for name, value in d.items()},
+        lambda d: {name: str(value) if isinstance(value, int) else [value] for name, value in d.items()},
+    ],
+    ids=["an extra field", "another schema", "no schema", "a field less", "wrong types", "numbers as text"],
+)
+def test_a_changed_document_is_refused(record: Any, change: Any) -> None:
+    document = canon.parse(encode(record), limit=1 << 20)
+    with pytest.raises(Untrusted):
+        decode(type(record), canon.encode(change(document)))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"schema":"hanse/card/1"}', b"{" * 100])
+def test_bytes_that_are_no_document_are_refused(data: bytes) -> None:
+    with pytest.raises(Untrusted):
+        decode(Card, data)
+
+
+def test_another_byte_form_of_the_same_document_is_refused() -> None:
+    data = encode(RECORDS[0])
+    with pytest.raises(Untrusted):
+        decode(Card, data.replace(b",", b", "))
+    with pytest.raises(Untrusted):
+        decode(Card, data + b"\n")
+
+
+def test_a_document_as_json_shows_python_names_as_the_chain_does() -> None:
+    assert documents.plain(TERMS)["from"] == 0
+    assert "from_" not in documents.plain(TERMS)
