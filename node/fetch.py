@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import RawIOBase
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from node import merkle, model, signature
+from node.arriving import Arriving
 from node.db import Tx, operations
 from node.db import documents as private
 from node.db.records import Operation
@@ -33,6 +37,8 @@ from node.wiring import Node, Sent
 
 Progress = Callable[[str, int, int | None], None]
 RECEIPTS_AT_ONCE = 1000
+FLUSH = 64 << 20
+"""Opened bytes written before the disk is asked to take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +96,15 @@ def _opened(node: Node, found: Grant, destination: Path, purposes: Sequence[str]
     file_key = _unwrap(node, found)
     envelope = envelope_of(node, terms.dataset, terms.version)
     cid = Cid.parse(envelope.cid)
-    node.fetch(
-        cid, member=terms.owner, limit=envelope.size, progress=lambda done: progress("fetch", done, envelope.size)
-    )
     bound = associated(node.chain.chain_id, terms.dataset, terms.version)
-    size = _open_into(node, cid, file_key, bound, _draft(destination))
+
+    def bring(leaf: Callable[[bytes], None]) -> None:
+        def told(done: int) -> None:
+            progress("fetch", done, envelope.size)
+
+        node.fetch(cid, member=terms.owner, limit=envelope.size, progress=told, leaf=leaf)
+
+    size = _opened_on_the_way(bring, lambda sealed: _open_into(sealed, file_key, bound, _draft(destination)))
     bare = Receipt(found.id, terms.dataset, terms.version, envelope.cid, size, bits(purposes), node.clock(),
                    opening)  # fmt: skip
     signed = replace(bare, signature="0x" + node.keys.sign_digest(model.raw(digest_of(bare))).hex())
@@ -123,12 +133,24 @@ def _draft(destination: Path) -> Path:
     return destination.with_name(f".{destination.name}.hanse-part")
 
 
-def _open_into(node: Node, cid: Cid, key: bytes, bound: bytes, draft: Path) -> int:
+def _opened_on_the_way(bring: Callable[[Callable[[bytes], None]], None], opening: Callable[[BinaryIO], int]) -> int:
+    """Open the file in a second thread while it still comes in; what fails first is what is raised."""
+    arriving = Arriving()
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+        opened = pool.submit(opening, cast(BinaryIO, arriving))
+        opened.add_done_callback(lambda _: arriving.abandon())
+        try:
+            bring(arriving.put)
+        finally:
+            arriving.end()
+        return opened.result()
+
+
+def _open_into(sealed: BinaryIO, key: bytes, bound: bytes, draft: Path) -> int:
     """Open into a draft beside the destination, durably. Nothing is left of what cannot be opened to its end."""
     try:
-        with draft.open("wb") as plain, node.store.open(cid, hashed=False) as sealed:
-            size = floe.open_to(key, bound, sealed, plain)
-            plain.flush()
+        with draft.open("wb", buffering=0) as plain:
+            size = floe.open_to(key, bound, sealed, _Flushed(plain))
             os.fsync(plain.fileno())
             return size
     except OSError as exc:
@@ -137,6 +159,22 @@ def _open_into(node: Node, cid: Cid, key: bytes, bound: bytes, draft: Path) -> i
     except HanseError:
         _remove(draft)
         raise
+
+
+class _Flushed:
+    """A file that is on its way to the disk while it is written, so that the last flush is short."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._file, self._waiting = file, 0
+
+    def write(self, data: memoryview) -> None:
+        left = data
+        while left:
+            left = left[self._file.write(left) or 0 :]
+        self._waiting += len(data)
+        if self._waiting >= FLUSH:
+            os.fdatasync(self._file.fileno())
+            self._waiting = 0
 
 
 def _remove(draft: Path) -> None:

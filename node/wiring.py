@@ -37,7 +37,7 @@ from node.outbox import Outbox
 from node.settings import Settings
 from node.store import Cid, Progress, Store, Stored
 from node.store.blocks import BlockStore
-from node.store.fetch import fetch
+from node.store.fetch import Leaf, fetch
 
 DOCUMENT_SECONDS = 20.0
 FETCH_SECONDS = 3600.0
@@ -181,24 +181,40 @@ class Node:
         cid = Cid.raw(model.raw(digest))
         if not self.store.has(cid):
             with self.store.importing():
-                self._fetch(cid, self.gateways(member), documents.LIMIT, DOCUMENT_SECONDS, None)
+                self._fetch(cid, self.gateways(member), documents.LIMIT, DOCUMENT_SECONDS)
                 self.store.pin(cid, "document")
         return self.store.get_block(cid)
 
-    def fetch(self, cid: Cid, *, member: Address | None, limit: int, progress: Progress | None = None) -> Stored:
-        """A whole file from gateways into our store, every block re-hashed; goes on where an earlier run stopped."""
+    def fetch(
+        self,
+        cid: Cid,
+        *,
+        member: Address | None,
+        limit: int,
+        progress: Progress | None = None,
+        leaf: Leaf | None = None,
+    ) -> Stored:
+        """A whole file from gateways into our store, every block re-hashed; goes on where an earlier run stopped.
+
+        `leaf` is told the file's bytes in order as they come in."""
         with self.store.importing():
-            stored = self._fetch(cid, self.gateways(member), limit, FETCH_SECONDS, progress)
+            stored = self._fetch(cid, self.gateways(member), limit, FETCH_SECONDS, progress, leaf)
             self.store.pin(cid, "fetched")
         return stored
 
     def _fetch(
-        self, cid: Cid, gateways: Sequence[str], limit: int, seconds: float, progress: Progress | None
+        self,
+        cid: Cid,
+        gateways: Sequence[str],
+        limit: int,
+        seconds: float,
+        progress: Progress | None = None,
+        leaf: Leaf | None = None,
     ) -> Stored:
         allow = self.settings.development
         return fetch(
             cid, gateways, self.store, limit_bytes=limit + NODE_LIMIT * (1 + (limit >> 20)), deadline_seconds=seconds,
-            progress=progress, allow_loopback=allow,
+            progress=progress, leaf=leaf, allow_loopback=allow,
         )  # fmt: skip
 
     # --- other members ---

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -108,6 +108,18 @@ def started(folder: Path, names: Sequence[str], *, keep: bool = False) -> Iterat
             _await(person, nodes[name])
         pids = {name: node.pid for name, node in nodes.items()} | {"chain": chain.pid}
         yield Alliance(chain.url, consortium, people, pids)
+
+
+def as_soon_as_known(act: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+    """Do it as soon as the other node has seen what it depends on: a node follows the chain, it does not guess."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return act()
+        except HanseError as exc:
+            if exc.code != "not_found" or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _homes(folder: Path, names: Sequence[str], rpc: str) -> dict[str, Path]:

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from node.demo.hospitals import NAMES, alone, heart_plan, hospitals, pooled_model
 from node.demo.lying import lying_gateway
-from node.demo.processes import Alliance, Person, started
-from node.errors import HanseError, NotFinal, Refused, Retry
+from node.demo.processes import Alliance, Person, as_soon_as_known, started
+from node.errors import NotFinal, Refused, Retry
 
 TRAINING_SECONDS = 120.0
 AUDIT_SECONDS = 120
@@ -78,9 +78,9 @@ def _share(alliance: Alliance, document: Document, folder: Path, show: Show) -> 
     owner, consumer = alliance.people[OWNER], alliance.people[CONSUMER]
     dataset = _of(document, OWNER)
     body = {"dataset": dataset["dataset"], "purposes": ["research"], "days": 30}
-    asked = _once(lambda: consumer.post("/requests", body))
-    granted = _once(lambda: owner.post(f"/requests/{asked['id']}/grant"))
-    fetched = _once(lambda: consumer.post(f"/grants/{asked['id']}/fetch", {"purposes": ["research"]}))
+    asked = as_soon_as_known(lambda: consumer.post("/requests", body))
+    granted = as_soon_as_known(lambda: owner.post(f"/requests/{asked['id']}/grant"))
+    fetched = as_soon_as_known(lambda: consumer.post(f"/grants/{asked['id']}/fetch", {"purposes": ["research"]}))
     same = _sha256(Path(fetched["path"])) == _sha256(Path(dataset["file"]))
     document["grants"] = [{"id": asked["id"], "owner": OWNER, "consumer": CONSUMER, "state": "granted",
                            "bytes": fetched["size"], "same_bytes": same}]  # fmt: skip
@@ -122,7 +122,7 @@ def _train(alliance: Alliance, document: Document, folder: Path, show: Show) -> 
         "challenge_seconds": CHALLENGE_SECONDS, "phase_seconds": 60, "join_seconds": 600,
     })  # fmt: skip
     for name, person in alliance.people.items():
-        _once(lambda p=person, n=name: p.post(f"/trainings/{opened['id']}/join",  # type: ignore[misc]
+        as_soon_as_known(lambda p=person, n=name: p.post(f"/trainings/{opened['id']}/join",  # type: ignore[misc]
                                               {"dataset": _of(document, n)["dataset"]}))  # fmt: skip
     state = _watch(first, opened["id"], show)
     document["training"] = {"id": opened["id"], **first.get(f"/trainings/{opened['id']}/result")}
@@ -203,18 +203,6 @@ def _watch(person: Person, training: str, show: Show) -> Document:
             return state
         time.sleep(0.2)
     raise NotFinal("the training takes longer than the demo waits", clause="deadline", seen=seen, needed="final")
-
-
-def _once(act: Callable[[], Document], *, seconds: float = 20.0) -> Document:
-    """Do it as soon as the other node has seen what it depends on: a node follows the chain, it does not guess."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return act()
-        except HanseError as exc:
-            if exc.code != "not_found" or time.monotonic() > until:
-                raise
-            time.sleep(0.1)
 
 
 def _refused(act: Callable[[], Document]) -> Document:

@@ -16,19 +16,22 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from node.errors import HanseError, Misuse, NotFound, Refused, Retry, Untrusted
 from node.store import Progress, Store, dag
 from node.store.cid import DAG_PB, MAX_BLOCK, RAW, SHA2_256, Cid
-from node.store.dag import Node, Stored
+from node.store.dag import Stored
 from node.web import Place, locate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
+
+Leaf = Callable[[bytes], None]
 
 PARALLEL = 4  # blocks under way at a time
 GROUP = 256  # leaves named together
@@ -44,16 +47,19 @@ def fetch(
     limit_bytes: int,
     deadline_seconds: float,
     progress: Progress | None = None,
+    leaf: Leaf | None = None,
     allow_loopback: bool = False,
 ) -> Stored:
     """Copy the file under `cid` into the store (pinning is the caller's).
+
+    `leaf` is told the file's bytes from first to last, piece by piece, as soon as they are verified.
 
     Raises Retry when no gateway delivers in time (with the reason each gave), Untrusted when one lied and no other
     delivered, Refused for a file above `limit_bytes`, a foreign codec or an address that is not public."""
     deadline = time.monotonic() + deadline_seconds
     peers, unusable = _usable(gateways, allow_loopback=allow_loopback)
     with into.importing(), ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
-        transfer = _Transfer(_Sources(peers, unusable, deadline), into, pool, progress)
+        transfer = _Transfer(_Sources(peers, unusable, deadline), into, pool, progress, leaf)
         try:
             return Stored(cid, transfer.tree(cid, None, 0, limit_bytes), transfer.blocks)
         finally:
@@ -65,8 +71,11 @@ def fetch(
 class _Transfer:
     """A file on its way in: leaves in parallel, each node kept after everything below it."""
 
-    def __init__(self, sources: _Sources, into: Store, pool: ThreadPoolExecutor, progress: Progress | None) -> None:
-        self._sources, self._into, self._pool, self._progress = sources, into, pool, progress
+    def __init__(
+        self, sources: _Sources, into: Store, pool: ThreadPoolExecutor, progress: Progress | None, leaf: Leaf | None
+    ) -> None:
+        self._sources, self._into, self._pool = sources, into, pool
+        self._progress, self._leaf = progress, leaf
         self.blocks = self._done = 0
 
     def tree(self, cid: Cid, claimed: int | None, depth: int, limit: int) -> int:
@@ -75,17 +84,19 @@ class _Transfer:
         node = dag.file_node(cid, block, claimed, depth)
         if node.size > limit:
             raise Refused("the file is larger than allowed", clause="limit_bytes", seen=node.size, needed=limit)
-        for link, size in zip(node.links, node.sizes, strict=True):
-            if link.cid.codec != RAW:
-                self.tree(link.cid, size, depth + 1, limit)
-        self._leaves(node, depth + 1)
+        self._tell(node.inline)
+        children = [(link.cid, size) for link, size in zip(node.links, node.sizes, strict=True)]
+        for raw, run in groupby(children, key=lambda child: child[0].codec == RAW):
+            if raw:
+                self._leaves(list(run), depth + 1)
+            else:
+                for child, size in run:
+                    self.tree(child, size, depth + 1, limit)
         if fresh:
             self._into.put_blocks([(cid, block)], durable=False)
-        self._count(len(node.inline))
         return node.size
 
-    def _leaves(self, node: Node, depth: int) -> None:
-        leaves = [(link.cid, size) for link, size in zip(node.links, node.sizes, strict=True) if link.cid.codec == RAW]
+    def _leaves(self, leaves: list[tuple[Cid, int]], depth: int) -> None:
         for start in range(0, len(leaves), GROUP):
             self._into.put_blocks(self._arriving(leaves[start : start + GROUP], depth), durable=False)
 
@@ -102,8 +113,7 @@ class _Transfer:
                 return
             cid, size, future = ahead.popleft()
             block, fresh = future.result()
-            dag.file_node(cid, block, size, depth)
-            self._count(size)
+            self._tell(dag.file_node(cid, block, size, depth).inline)
             if fresh:
                 yield cid, block
 
@@ -116,9 +126,12 @@ class _Transfer:
         except (NotFound, Untrusted):
             return self._sources.block(cid, most), True
 
-    def _count(self, size: int) -> None:
+    def _tell(self, piece: bytes) -> None:
+        """A block's own bytes have arrived, in the file's order."""
         self.blocks += 1
-        self._done += size
+        self._done += len(piece)
+        if self._leaf and piece:
+            self._leaf(piece)
         if self._progress:
             self._progress(self._done)
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from node.demo.processes import PASSPHRASE, Alliance, started
+from node.demo.processes import PASSPHRASE, Alliance, as_soon_as_known, started
 from node.encryption import floe
 
 SIZE = 1 << 30
@@ -65,8 +65,9 @@ def _once(alliance: Alliance, source: Path, folder: Path, number: int) -> dict[s
     alice, bob = alliance.people["alice"], alliance.people["bob"]
     found = _parts(source, folder)
     published = _child("publish", alice.home, str(source), str(number))
-    asked = bob.post("/requests", {"dataset": published["dataset"], "purposes": ["research"], "days": 30})
-    alice.post(f"/requests/{asked['id']}/grant")
+    terms = {"dataset": published["dataset"], "purposes": ["research"], "days": 30}
+    asked = as_soon_as_known(lambda: bob.post("/requests", terms))
+    as_soon_as_known(lambda: alice.post(f"/requests/{asked['id']}/grant"))
     destination = folder / f"fetched-{number}"
     fetched = _child("fetch", bob.home, asked["id"], str(destination))
     if not _same(source, destination):
