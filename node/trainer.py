@@ -18,20 +18,22 @@ from typing import Any
 from federation import records
 from federation.algorithms import advance, vector
 from federation.errors import FederationError
+from federation.errors import Refused as RefusedStep
 from federation.errors import Untrusted as UntrustedStep
-from federation.securesum import MemberState, ShareKey, accept, close, contribute, deal, draw, reveal
+from federation.securesum import MemberState, Reveal, ShareKey, accept, close, contribute, deal, draw, reveal
 from federation.securesum.keys import publish
 from federation.securesum.round import Address as Member
 from federation.tables import Table
 from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
-from node import model, models, sums, tables
+from node import merkle, model, models, sums, tables
 from node.db import operations
-from node.documents import PublicKey
+from node.documents import OpenedShare, OpenedShares, PublicKey, encode
 from node.errors import Conflict, HanseError, Refused, Retry, Untrusted
 from node.ledger import training_of
 from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId, Vector
 from node.sealed import open_own
+from node.signature import checksummed
 from node.store import Cid
 from node.sums import Place, Plan
 from node.wiring import Node
@@ -47,6 +49,7 @@ _OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn")
 MIB = 1 << 20
 
 
+_SETTLED = (Phase.CONTRIBUTING, Phase.REVEALING)
 _ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
 
 
@@ -79,6 +82,8 @@ class Trainer:
             return False
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
+        if training.phase in _SETTLED and not self.node.is_settled(training.block):
+            return False  # a reorg could still bring other keys, or other survivors
         if self._missed(training, position) and self._post_keys(training, position, training.round + 1):
             return True
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
@@ -147,16 +152,31 @@ class Trainer:
         secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
         # On disk before the seed is out: this member never answers for another survivor set.
         self._keep(number, secrets, shares)
+        if answer.scalar_shares:
+            self._open_dropouts(number, answer)
         return self._send("reveal", number, model.digest(answer.seed))
+
+    def _open_dropouts(self, number: int, answer: Reveal) -> None:
+        """Anchor our shares of the dropped members' scalars. Others' may do where the alliance does not let us."""
+        shares = tuple(OpenedShare(_account(one.dealer), one.share.hex()) for one in answer.scalar_shares)
+        opened = OpenedShares(self.id, number, self.node.me, shares)
+        listed, root = self.node.put_document(opened), model.digest(merkle.root_of([encode(opened)]))
+        try:
+            self.node.send(f"shares:{self.id}:{number}", "Datasets", "anchor", root, 1, listed,
+                           purpose="open the shares of members that dropped out")  # fmt: skip
+        except Refused as no:
+            self._note(f"our shares of members that dropped out: {no}")
 
     def _aggregate(self, training: rules.Training, position: int) -> bool:
         if not self._my_turn(training, position):
             return False
         round_ = training.of(training.round)
-        if round_.keys.keys() != round_.vectors.keys():
-            return False  # without the masks of who dropped out there is no sum: the phase lapses
         self.state()
-        total = self._recomputed(training, round_)
+        try:
+            total = self._recomputed(training, round_)
+        except RefusedStep as no:  # too few shares of who dropped out: without them there is no sum, the phase lapses
+            self._note(str(no))
+            return False
         posted = self._put_vector(total)
         last = self.plan.steps.done(self.plan.params, self._after(training, total))
         return self._send("aggregate", round_.number, posted, last)
@@ -290,7 +310,32 @@ class Trainer:
         size = sums.vector_size(self.plan, self._state, width=training.terms.ring)
         members = [seat.member for seat in training.seats]
         blobs = {members[at]: self._blob(posted, members[at], size) for at, posted in round_.vectors.items()}
-        return to_bytes(sums.total_of(self.place, training, round_, blobs))
+        return to_bytes(sums.total_of(self.place, training, round_, blobs, self._dropouts(training, round_)))
+
+    def _dropouts(self, training: rules.Training, round_: rules.Round) -> sums.Dropouts:
+        gone = sums.dropped(training, round_)
+        if not gone:
+            return sums.NO_DROPOUTS
+        bundles = {dealer: self.node.get_bytes(keys.shares, member=dealer) for dealer, keys in gone.items()}
+        survivors = [training.seats[at].member for at in round_.vectors]
+        opened = {account: self._opened_by(account, round_.number) for account in survivors}
+        return sums.Dropouts({account: found for account, found in opened.items() if found}, bundles)
+
+    def _opened_by(self, account: Address, number: int) -> OpenedShares | None:
+        """The shares that a survivor anchored for a round; None where it did not, or nobody serves them."""
+        for anchored in reversed(self.node.ledger.anchors.values()):
+            if anchored.owner != account or anchored.size != 1:
+                continue
+            try:
+                found = self.node.get_document(OpenedShares, anchored.list, member=account)
+            except Untrusted:
+                continue  # a list of something else
+            except Retry as exc:
+                self._note(f"what {account} anchored is served by nobody: {exc}")
+                return None
+            if (found.training, found.round, found.member) == (self.id, number, account):
+                return found
+        return None
 
     def _own_table(self, training: rules.Training) -> Table:
         if self._table is None:
@@ -384,6 +429,10 @@ def _require_same(total: bytes, round_: rules.Round) -> None:
     if ours != posted:
         seen = f"{posted.root} by {round_.poster} in round {round_.number}"
         raise Untrusted("a posted sum is not the sum of the contributions", clause="sum", seen=seen, needed=ours.root)
+
+
+def _account(member: Member) -> Address:
+    return checksummed(member.hex())
 
 
 def _cid_of(posted: Vector, size: int) -> Cid:

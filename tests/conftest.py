@@ -6,6 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from node.recursion import kept_recursion_limit
+
+with (
+    kept_recursion_limit()
+):  # as the node imports them: whichever test comes first must not lift the limit for the rest
+    import eth_account  # noqa: F401
+    import web3  # noqa: F401
+
 from tests.chain.peers import ZERO_FEES, anvil, ask
 
 

@@ -208,7 +208,7 @@ def test_a_roster_that_stays_too_small_is_void_with_its_reason(people: People, t
     ("silent_from", "reason"),
     [
         (Phase.KEYING, None),
-        (Phase.CONTRIBUTING, Reason.NO_AGGREGATE),
+        (Phase.CONTRIBUTING, None),
         (Phase.REVEALING, Reason.SILENT_AT_REVEAL),
     ],
 )
