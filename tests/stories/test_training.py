@@ -13,8 +13,10 @@ import pytest
 
 from federation.simulate import pooled
 from node import model, training
+from node.audit import Finding, audit
 from node.errors import NotFound, Refused, Untrusted
 from node.model import Phase, Reason, TrainingId
+from node.store.blocks import BlockStore
 from node.sums import Plan
 from node.trainer import TURN_SECONDS, Trainer, share_key_name
 from tests.stories.alliance import Person, follow_all, pass_time
@@ -232,6 +234,15 @@ def test_a_silent_member_does_not_stop_the_others_for_ever(
         return
     assert found.phase == Phase.FINAL
     assert posted_sums(people, number) == list(together(plan_of(people, number), paths[:3]).totals)
+    assert audited(people, number, tmp_path) == []
+
+
+def audited(people: People, number: TrainingId, folder: Path) -> list[Finding]:
+    """What an auditor who has nothing but the chain and the gateways cannot vouch for in a training."""
+    node = people["alice"].node
+    gateways = [person.url for person in people.values()]
+    report = audit(node.chain, node.directory, BlockStore(folder / "auditor"), gateways=gateways, allow_loopback=True)
+    return [found for found in (*report.untrusted, *report.unchecked) if number in found.subject]
 
 
 def plan_of(people: People, number: TrainingId) -> Plan:
