@@ -29,6 +29,7 @@ from node.ledger import require_active, require_owner
 from node.model import DatasetId, DatasetState, Digest, Time, TxHash, Version
 from node.policy import Offer, offer_document, parse_offer
 from node.sealed import associated
+from node.store.dag import PROFILES, UNIXFS_V1_2025
 from node.wiring import Node
 
 Progress = Callable[[str, int, int | None], None]
@@ -64,11 +65,13 @@ def publish(
     offer: Offer | None = None,
     budget: int = 0,
     dataset: DatasetId | None = None,
+    profile: str = UNIXFS_V1_2025.name,
     key: str | None = None,
     progress: Progress | None = None,
 ) -> PublishedVersion:
     """Publish `source` as a new dataset, or as the next version of `dataset`. Idempotent under `key`, which is made
     from the file's path, size and time where none is given. `budget`: thousandths of epsilon for trainings to spend.
+    `profile`: how the sealed file is cut into blocks (`store.dag.PROFILES`), and so its CID.
 
     Raises Refused for a stranger, a foreign or a retired dataset, Misuse for a file that cannot be read or a CSV that
     is no table, Conflict where `key` stands for something else, Retry when disk or chain fail.
@@ -76,7 +79,10 @@ def publish(
     require_active(node.ledger, node.me)
     with _readable(source):
         found = source.stat()
-    details = {"title": title, "description": description, "offer": offer_document(offer or Offer()), "budget": budget}
+    if profile not in PROFILES:
+        raise Misuse("unknown DAG profile", clause="profile", seen=profile, needed=", ".join(PROFILES))
+    details = {"title": title, "description": description, "offer": offer_document(offer or Offer()), "budget": budget,
+               "profile": profile}  # fmt: skip
     task = _begun(node, key or _key(source, found, dataset, details), dataset, details)
     if task.done:
         return _published(task, already=True)
@@ -138,7 +144,9 @@ def _sealed(node: Node, task: Operation, source: Path, size: int, progress: Prog
         table = tables.describe(source)
         # A crash inside leaves blocks without a pin, which the next collection removes.
         stored = node.store.put_file(
-            floe.seal(file_key, aad, plain, random=os.urandom), progress=lambda done: progress("seal", done, total)
+            floe.seal(file_key, aad, plain, random=os.urandom),
+            profile=PROFILES[task.state["profile"]],
+            progress=lambda done: progress("seal", done, total),
         )
         node.store.pin(stored.cid, f"{dataset}.{version}")
     if stored.size != total:
@@ -164,7 +172,9 @@ def _described(node: Node, task: Operation) -> Operation:
         return task
     state = task.state
     dataset, version = DatasetId(state["dataset"]), int(state["version"])
-    envelope = node.put_document(documents.Envelope(dataset, version, state["cid"], state["sealed_size"]))
+    envelope = node.put_document(
+        documents.Envelope(dataset, version, state["cid"], state["sealed_size"], profile=state["profile"])
+    )
     policy = node.put_bytes(canon.encode(state["offer"]))
     manifest = commitment.salted(_manifest(node, state, envelope), bytes.fromhex(state["manifest_salt"]))
     with node.db.writing() as tx:

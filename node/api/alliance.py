@@ -36,6 +36,10 @@ class Offered(BaseModel):
     count: int = Field(0, ge=0, le=1 << 31, description="The most openings offered; 0: no limit.")
     budget: int = Field(0, ge=0, le=1 << 31, description="Thousandths of epsilon that trainings may spend.")
 
+    profile: Literal["unixfs-v1-2025", "kubo-256k"] = Field(
+        "unixfs-v1-2025", description="How the sealed file is cut into IPFS blocks."
+    )
+
     def offer(self) -> Offer:
         bits(self.purpose)
         return Offer(uses(self.use), tuple(p for p in PURPOSES if p in self.purpose), self.days, self.count)
@@ -104,6 +108,7 @@ def publish_dataset(
         offer=asked.offer(),
         budget=asked.budget,
         dataset=None if asked.dataset is None else DatasetId(asked.dataset),
+        profile=asked.profile,
         key=key,
     )
     return plain(published)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -27,6 +27,9 @@ def publish(
     dataset: Annotated[
         Id | None, Option(metavar="DATASET", parser=dataset_id, help="Publish the next version of this one.")
     ] = None,
+    dag_profile: Annotated[
+        Literal["unixfs-v1-2025", "kubo-256k"], Option(help="How the sealed file is cut into IPFS blocks.")
+    ] = "unixfs-v1-2025",
 ) -> Any:
     """Seal a file, store it, and commit to it on chain. Running it again goes on where it stopped."""
     from node import publish as story
@@ -43,6 +46,7 @@ def publish(
         offer=offer,
         budget=budget,
         dataset=dataset,
+        profile=dag_profile,
     )
 
 
