@@ -23,10 +23,11 @@ from node.chain import typed
 from node.db import operations
 from node.documents import PublicKey
 from node.errors import Conflict, NotFinal, Refused
+from node.kept import share_key
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
 from node.sums import Plan
-from node.trainer import Trainer, is_over, place_of, plan_of, share_key, table_of
+from node.trainer import Trainer, is_over, place_of, plan_of, table_of
 from node.wiring import Node
 
 
