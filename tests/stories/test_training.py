@@ -93,7 +93,7 @@ def _cid(blob: model.Digest) -> Any:
 @pytest.mark.parametrize("names", [("alice", "bob", "carol"), ("alice", "bob", "carol", "dave")])
 def test_members_compute_what_one_place_would(people: People, tmp_path: Path, names: tuple[str, ...]) -> None:
     some = {name: people[name] for name in names}
-    plan_ = plan(len(names), rounds=4)
+    plan_ = plan(len(names), rounds=3)
     number, paths = joined(some, plan_, tmp_path)
     part = finish(some, number)
     follow_all(some)
