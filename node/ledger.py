@@ -140,6 +140,8 @@ class Training:
     """Who derived that same model."""
     disputed: frozenset[Address] = frozenset()
     """Who derived another one."""
+    block: int = 0
+    """In which the present phase began."""
 
     @property
     def round(self) -> int:
@@ -473,7 +475,7 @@ def _opened(said: model.Opened, ledger: Ledger, at: Position) -> None:
     durations = (terms.join_seconds, terms.phase_seconds, terms.challenge_seconds)
     _rule(0 not in durations, "durations", seen=durations)
     _rule(said.join_until == at.time + terms.join_seconds, "deadline", seen=said.join_until)
-    ledger.trainings[said.id] = Training(said.id, said.opener, terms, Phase.JOINING, said.join_until)
+    ledger.trainings[said.id] = Training(said.id, said.opener, terms, Phase.JOINING, said.join_until, block=at.block)
 
 
 @_on(model.Joined)
@@ -556,7 +558,7 @@ def _phase_changed(said: model.PhaseChanged, ledger: Ledger, at: Position) -> No
     _rule(not few or phase == Phase.KEYING, "enough members", seen=expected.bit_count(), needed=found.needed)
     seconds = found.terms.challenge_seconds if phase == Phase.CHALLENGING else found.terms.phase_seconds
     _rule(said.deadline == at.time + seconds, "deadline", seen=said.deadline, needed=at.time + seconds)
-    ledger.trainings[said.id] = replace(found, phase=phase, deadline=said.deadline)
+    ledger.trainings[said.id] = replace(found, phase=phase, deadline=said.deadline, block=at.block)
 
 
 @_on(model.Voided)

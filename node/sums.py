@@ -17,10 +17,11 @@ from federation import records
 from federation.algorithms import Algorithm, advance
 from federation.algorithms.known import named
 from federation.errors import FederationError
-from federation.securesum import Context, Keys, Reveal, Roster, Round, aggregate, recover
+from federation.securesum import Bundle, Context, Keys, Reveal, Roster, Round, Share, aggregate, recover
 from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
 from node import canon, ledger, merkle, model
+from node.documents import OpenedShares
 from node.errors import Misuse, Untrusted
 from node.model import Address, Digest, TrainingId
 
@@ -133,16 +134,51 @@ def round_of(place: Place, training: ledger.Training, round_: ledger.Round) -> R
     return Round(context, roster_of(training), keys_by_member(training, round_), tuple(survivors))
 
 
-def total_of(place: Place, training: ledger.Training, round_: ledger.Round, blobs: Mapping[Address, bytes]) -> Lanes:
-    """The round's sum from its contributions (`blobs` by member) and the seeds on chain.
+@dataclass(frozen=True)
+class Dropouts:
+    """What takes off the masks of those who posted keys and no contribution: the shares that each survivor opened, and
+    the bundles that the dropped members had dealt (bytes by dealer)."""
 
-    Raises federation's Untrusted, naming the member, for a seed or a vector that does not fit what was posted.
+    opened: Mapping[Address, OpenedShares]
+    bundles: Mapping[Address, bytes]
+
+
+NO_DROPOUTS = Dropouts({}, {})
+
+
+def dropped(training: ledger.Training, round_: ledger.Round) -> dict[Address, model.Keys]:
+    """The members that dropped out of a round whose survivors are final, with the keys they had posted."""
+    gone = sorted(round_.keys.keys() - round_.vectors.keys())
+    return {training.seats[at].member: round_.keys[at] for at in gone}
+
+
+def total_of(
+    place: Place, training: ledger.Training, round_: ledger.Round, blobs: Mapping[Address, bytes],
+    dropouts: Dropouts = NO_DROPOUTS,
+) -> Lanes:  # fmt: skip
+    """The round's sum from its contributions (`blobs` by member), the seeds on chain, and what opens the dropouts.
+
+    Raises federation's Untrusted, naming the member, for a seed, a share or a vector that does not fit what was posted;
+    its Refused (clause `shares` or `bundle`) where too little is known of a member that dropped out.
     """
     sum_round = round_of(place, training, round_)
-    reveals = [Reveal(member_of(training.seats[at].member), seed=model.raw(seed)) for at, seed in round_.seeds.items()]
+    reveals = [_reveal_of(training.seats[at].member, seed, dropouts) for at, seed in round_.seeds.items()]
+    bundles = {
+        member_of(dealer): Bundle.parse(raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster)
+        for dealer, raw in dropouts.bundles.items()
+    }
     width = training.terms.ring
     lanes = {member_of(account): from_bytes(width, data) for account, data in blobs.items()}
-    return aggregate(sum_round, lanes, recover(sum_round, reveals, {}))
+    return aggregate(sum_round, lanes, recover(sum_round, reveals, bundles))
+
+
+def _reveal_of(account: Address, seed: Digest, dropouts: Dropouts) -> Reveal:
+    given = dropouts.opened.get(account)
+    try:
+        shares = tuple(Share(member_of(one.dealer), bytes.fromhex(one.share)) for one in given.shares) if given else ()
+    except ValueError as exc:
+        raise Untrusted("opened shares that are no bytes", clause="shares", seen=account) from exc
+    return Reveal(member_of(account), seed=model.raw(seed), scalar_shares=shares)
 
 
 def vector_of(data: bytes, cid_digest: bytes) -> model.Vector:

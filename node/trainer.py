@@ -10,29 +10,28 @@ same step again: the same keys, the identical contribution, the same answer.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
-from federation import records
 from federation.algorithms import advance, vector
 from federation.errors import FederationError
+from federation.errors import Refused as RefusedStep
 from federation.errors import Untrusted as UntrustedStep
-from federation.securesum import MemberState, ShareKey, accept, close, contribute, deal, draw, reveal
+from federation.securesum import MemberState, Reveal, accept, contribute, deal, draw, reveal
 from federation.securesum.keys import publish
 from federation.securesum.round import Address as Member
 from federation.tables import Table
 from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
-from node import model, models, sums, tables
-from node.db import operations
-from node.documents import PublicKey
-from node.errors import Conflict, HanseError, Refused, Retry, Untrusted
+from node import merkle, model, models, posted, sums, tables
+from node.documents import OpenedShare, OpenedShares, PublicKey, encode
+from node.errors import HanseError, Refused, Retry, Untrusted
+from node.kept import Kept, drawn_share_key, has_share_key
 from node.ledger import training_of
-from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId, Vector
+from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId
 from node.sealed import open_own
-from node.store import Cid
+from node.signature import checksummed
 from node.sums import Place, Plan
 from node.wiring import Node
 
@@ -47,6 +46,7 @@ _OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn")
 MIB = 1 << 20
 
 
+_SETTLED = (Phase.CONTRIBUTING, Phase.REVEALING)
 _ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
 
 
@@ -55,6 +55,7 @@ class Trainer:
 
     def __init__(self, node: Node, number: TrainingId) -> None:
         self.node, self.id = node, number
+        self.kept = Kept(node, number)
         self.place = place_of(node)
         self.plan = plan_of(node, self.training)
         self._table: Table | None = None
@@ -79,6 +80,8 @@ class Trainer:
             return False
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
+        if training.phase in _SETTLED and not self.node.is_settled(training.block):
+            return False  # a reorg could still bring other keys, or other survivors
         if self._missed(training, position) and self._post_keys(training, position, training.round + 1):
             return True
         steps: dict[Phase, Callable[[rules.Training, int], bool]] = {
@@ -88,7 +91,7 @@ class Trainer:
             Phase.AGGREGATING: self._aggregate,
             Phase.CHALLENGING: self._finalize,
             Phase.FINAL: self._attest,
-            Phase.VOID: self._forget,
+            Phase.VOID: self._wipe,
         }
         take = steps.get(training.phase)
         try:
@@ -101,7 +104,7 @@ class Trainer:
         training = self.training
         for round_ in training.rounds[self._known : training.round]:
             total = self._recomputed(training, round_)
-            _require_same(total, round_)
+            posted.require_same(total, round_)
             self._state, self._known = self._after(training, total), round_.number + 1
         return self._state
 
@@ -127,39 +130,54 @@ class Trainer:
         round_ = training.of(number)
         if position in round_.vectors or position not in round_.keys:
             return False
-        secrets, shares = self._secrets(number)
+        secrets, shares = self.kept.required(number)
         secrets = self._accepted(training, round_, secrets)
         algorithm_state = self.state()
         lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self._own_table(training))
         secrets, masked = contribute(secrets, sums.keys_by_member(training, round_), lanes)
         # The decision is on disk before a byte of the masked vector leaves: a resumed member makes the identical one.
-        self._keep(number, secrets, shares)
-        posted = self._put_vector(to_bytes(masked))
+        self.kept.put(number, secrets, shares)
+        made = posted.put_vector(self.node, self.id, to_bytes(masked))
         following = self._fresh_keys(training, number + 1) if number + 1 < training.terms.rounds else NO_KEYS
-        return self._send("contribute", number, posted, following)
+        return self._send("contribute", number, made, following)
 
     def _reveal(self, training: rules.Training, position: int) -> bool:
         number = training.round
         round_ = training.of(number)
         if position not in round_.vectors or position in round_.seeds:
             return False
-        secrets, shares = self._secrets(number)
+        secrets, shares = self.kept.required(number)
         secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
         # On disk before the seed is out: this member never answers for another survivor set.
-        self._keep(number, secrets, shares)
+        self.kept.put(number, secrets, shares)
+        if answer.scalar_shares:
+            self._open_dropouts(number, answer)
         return self._send("reveal", number, model.digest(answer.seed))
+
+    def _open_dropouts(self, number: int, answer: Reveal) -> None:
+        """Anchor our shares of the dropped members' scalars. Others' may do where the alliance does not let us."""
+        shares = tuple(OpenedShare(_account(one.dealer), one.share.hex()) for one in answer.scalar_shares)
+        opened = OpenedShares(self.id, number, self.node.me, shares)
+        listed, root = self.node.put_document(opened), model.digest(merkle.root_of([encode(opened)]))
+        try:
+            self.node.send(f"shares:{self.id}:{number}", "Datasets", "anchor", root, 1, listed,
+                           purpose="open the shares of members that dropped out")  # fmt: skip
+        except Refused as no:
+            self.kept.note(f"our shares of members that dropped out: {no}")
 
     def _aggregate(self, training: rules.Training, position: int) -> bool:
         if not self._my_turn(training, position):
             return False
         round_ = training.of(training.round)
-        if round_.keys.keys() != round_.vectors.keys():
-            return False  # without the masks of who dropped out there is no sum: the phase lapses
         self.state()
-        total = self._recomputed(training, round_)
-        posted = self._put_vector(total)
+        try:
+            total = self._recomputed(training, round_)
+        except RefusedStep as no:  # too few shares of who dropped out: without them there is no sum, the phase lapses
+            self.kept.note(str(no))
+            return False
+        made = posted.put_vector(self.node, self.id, total)
         last = self.plan.steps.done(self.plan.params, self._after(training, total))
-        return self._send("aggregate", round_.number, posted, last)
+        return self._send("aggregate", round_.number, made, last)
 
     def _finalize(self, training: rules.Training, position: int) -> bool:
         if self.node.clock() <= training.deadline or not self._my_turn(training, position, since=training.deadline):
@@ -167,7 +185,7 @@ class Trainer:
         return self._send("finalize", self._put_model())
 
     def _attest(self, training: rules.Training, position: int) -> bool:
-        wiped = self._forget(training, position)
+        wiped = self._wipe(training, position)
         if training.answered(self.node.me):
             return wiped
         mine = self._put_model()
@@ -178,23 +196,27 @@ class Trainer:
             )
         return True
 
+    def _wipe(self, training: rules.Training, position: int) -> bool:
+        """The training is over: our secrets go, with those of the keys for a round that never came."""
+        return self.kept.wipe(rounds=training.round + 2)
+
     def _lapse(self, training: rules.Training, position: int) -> bool:
         """End a phase that somebody let pass: on to the next, or void."""
         if not self._my_turn(training, position, since=training.deadline + LAPSE_SECONDS):
             return False
         return self._send("lapse", of=f"{training.round}:{training.phase.name}")
 
-    # --- secrets, kept sealed ---
+    # --- keys and shares ---
 
     def _fresh_keys(self, training: rules.Training, number: int) -> Keys:
         """Keys for a round: those already drawn, or new ones, dealt to all holders and kept before they are posted."""
-        kept = self._kept(number)
+        kept = self.kept.find(number)
         if kept is None:
             context = sums.context_of(self.place, self.id, number)
             secrets, _ = draw(context, sums.member_of(self.node.me), os.urandom)
             secrets, bundle = deal(secrets, sums.roster_of(training), self._share_keys(training), os.urandom)
             shares = self.node.put_bytes(bundle.encode())
-            self._keep(number, secrets, shares)
+            self.kept.put(number, secrets, shares)
             kept = (secrets, shares)
         return sums.posted(publish(kept[0].scalar, kept[0].seed), kept[1])
 
@@ -209,7 +231,7 @@ class Trainer:
 
     def _accepted(self, training: rules.Training, round_: rules.Round, secrets: MemberState) -> MemberState:
         """The shares that the others dealt us; a dealer whose bundle does not hold is gone on without."""
-        mine = ShareKey(self.node.keys.get_secret(share_key_name(self.id)))
+        mine = drawn_share_key(self.node, self.id)
         held = {one.dealer for one in secrets.held}
         for position, keys in round_.keys.items():
             dealer = training.seats[position].member
@@ -219,78 +241,22 @@ class Trainer:
                 raw = self.node.get_bytes(keys.shares, member=dealer)
                 secrets = accept(secrets, sums.member_of(dealer), raw, mine)
             except (Untrusted, FederationError) as exc:
-                self._note(f"the shares dealt by {dealer} do not hold: {exc}")
+                self.kept.note(f"the shares dealt by {dealer} do not hold: {exc}")
             except Retry:
                 if self.node.clock() < training.deadline - training.terms.phase_seconds // 2:
                     raise
-                self._note(f"the shares dealt by {dealer} are served by nobody")
+                self.kept.note(f"the shares dealt by {dealer} are served by nobody")
         return secrets
 
-    def _secrets(self, number: int) -> tuple[MemberState, Digest]:
-        kept = self._kept(number)
-        if kept is None:
-            raise Conflict("this node did not draw the keys posted in its name", clause="keys", seen=f"round {number}",
-                           hint="another node uses the same account, or the database was lost")  # fmt: skip
-        return kept
-
-    def _kept(self, number: int) -> tuple[MemberState, Digest] | None:
-        with self.node.db.reading() as tx:
-            sealed = operations.load_training(tx, self.id, number)
-        if sealed is None:
-            return None
-        document = json.loads(self.node.keys.unseal(self._name(number), sealed))
-        return records.load(MemberState, document["state"].encode()), Digest(document["shares"])
-
-    def _keep(self, number: int, secrets: MemberState, shares: Digest) -> None:
-        text = json.dumps({"shares": shares, "state": records.dump(secrets).decode()})
-        sealed = self.node.keys.seal(self._name(number), text.encode())
-        with self.node.db.writing() as tx:
-            operations.save_training(tx, self.id, number, sealed, at=self.node.clock())
-
-    def _name(self, number: int) -> str:
-        return f"round.{self.id}.{number}"
-
-    def _forget(self, training: rules.Training, position: int) -> bool:
-        """Wipe the secrets of a training that is over; the decisions stay. Whether there were any."""
-        if share_key_name(self.id) not in self.node.keys.names():
-            return False
-        for number in range(training.round + 2):
-            kept = self._kept(number)
-            if kept is not None:
-                self._keep(number, close(kept[0]), kept[1])
-        # Last: while it is there, a run that was killed above comes back here.
-        self.node.keys.wipe_secret(share_key_name(self.id))
-        return True
-
-    # --- vectors ---
-
-    def _put_vector(self, data: bytes) -> Vector:
-        with self.node.store.importing():
-            stored = self.node.store.put_file([data])
-            self.node.store.pin(stored.cid, f"training {self.id}")
-        return sums.vector_of(data, stored.cid.digest)
+    # --- sums ---
 
     def _put_model(self) -> Digest:
         return self.node.put_bytes(models.encode_model(self.plan, self.state(), self.id))
 
-    def _blob(self, posted: Vector, owner: Address, size: int) -> bytes:
-        """A posted vector, from the store or from gateways; Untrusted where it is not what was posted."""
-        cid = _cid_of(posted, size)
-        if not self.node.store.has(cid):
-            self.node.fetch(cid, member=owner, limit=size)
-        with self.node.store.open(cid) as file:
-            data = file.read(size + 1)
-        if len(data) != size or sums.vector_of(data, cid.digest) != posted:
-            raise Untrusted("a vector is not what its member posted", clause="root", seen=f"from {owner}",
-                            needed=posted.root)  # fmt: skip
-        return data
-
     def _recomputed(self, training: rules.Training, round_: rules.Round) -> bytes:
         """The sum of the first round not yet known, from its contributions and the revealed seeds."""
         size = sums.vector_size(self.plan, self._state, width=training.terms.ring)
-        members = [seat.member for seat in training.seats]
-        blobs = {members[at]: self._blob(posted, members[at], size) for at, posted in round_.vectors.items()}
-        return to_bytes(sums.total_of(self.place, training, round_, blobs))
+        return posted.total_again(self.node, self.place, training, round_, size=size, note=self.kept.note)
 
     def _own_table(self, training: rules.Training) -> Table:
         if self._table is None:
@@ -319,11 +285,6 @@ class Trainer:
             return False
         return True
 
-    def _note(self, text: str) -> None:
-        with self.node.db.writing() as tx:
-            operations.begin(tx, "training", f"training:{self.id}", {}, at=self.node.clock())
-            operations.failed(tx, f"training:{self.id}", text, at=self.node.clock())
-
 
 def is_over(node: Node, training: rules.Training) -> bool:
     """Whether nothing is left to do for us: void, or final and answered; and our secrets are wiped."""
@@ -332,7 +293,7 @@ def is_over(node: Node, training: rules.Training) -> bool:
     if training.position(node.me) is None:
         return True
     answered = training.phase == Phase.VOID or training.answered(node.me)
-    return answered and share_key_name(training.id) not in node.keys.names()
+    return answered and not has_share_key(node, training.id)
 
 
 def place_of(node: Node) -> Place:
@@ -365,28 +326,5 @@ def translated(exc: FederationError) -> HanseError:
     return Refused(exc.message, clause=exc.clause, seen=getattr(exc, "seen", None), needed=getattr(exc, "needed", None))
 
 
-def share_key(node: Node, number: TrainingId) -> ShareKey:
-    """Our key pair for the share bundles of one training: drawn once, kept before its public half is posted."""
-    name = share_key_name(number)
-    if name not in node.keys.names():
-        node.keys.put_secret(name, ShareKey.draw(os.urandom).secret)
-    return ShareKey(node.keys.get_secret(name))
-
-
-def share_key_name(number: TrainingId) -> str:
-    return f"share-key.{number}"
-
-
-def _require_same(total: bytes, round_: rules.Round) -> None:
-    posted = round_.total
-    assert posted is not None
-    ours = sums.vector_of(total, model.raw(posted.blob))
-    if ours != posted:
-        seen = f"{posted.root} by {round_.poster} in round {round_.number}"
-        raise Untrusted("a posted sum is not the sum of the contributions", clause="sum", seen=seen, needed=ours.root)
-
-
-def _cid_of(posted: Vector, size: int) -> Cid:
-    """A vector's CID: one raw block, or a tree of them."""
-    digest = model.raw(posted.blob)
-    return Cid.raw(digest) if size <= MIB else Cid.dag_pb(digest)
+def _account(member: Member) -> Address:
+    return checksummed(member.hex())

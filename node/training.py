@@ -23,10 +23,11 @@ from node.chain import typed
 from node.db import operations
 from node.documents import PublicKey
 from node.errors import Conflict, NotFinal, Refused
+from node.kept import share_key
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
 from node.sums import Plan
-from node.trainer import Trainer, is_over, place_of, plan_of, share_key, table_of
+from node.trainer import Trainer, is_over, place_of, plan_of, table_of
 from node.wiring import Node
 
 
@@ -111,24 +112,26 @@ def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
     found = rules.dataset_of(node.ledger, dataset)
     key, version = f"join:{number}", found.current.number
     seat = next((s for s in training.seats if s.member == node.me), None)
-    if seat is None:
+    with node.db.reading() as tx:
+        task = operations.find(tx, key)
+    if seat is not None and seat.dataset != dataset:
+        raise Conflict("joined with another dataset already", clause="dataset", seen=dataset, needed=seat.dataset)
+    if seat is not None and (task is None or task.done):
+        state: Mapping[str, Any] = task.state if task else {}
+        return JoinedTraining(
+            number, dataset, seat.version, TxHash(state.get("tx", "")), int(state.get("gas", 0)), already=True
+        )
+    if seat is not None:  # a run was killed before it could note that it had joined
+        version, digest = seat.version, seat.hpke
+    else:
         _require_joinable(node, training, found)
-        plan = plan_of(node, training)
-        table_of(node, plan, dataset, version)
+        table_of(node, plan_of(node, training), dataset, version)
         digest = node.put_document(PublicKey(node.me, share_key(node, number).public.hex()))
         with node.db.writing() as tx:
             operations.begin(tx, "join", key, {"dataset": dataset, "version": version}, at=node.clock())
-        sent = node.send(key, "Trainings", "join", number, dataset, version, digest, purpose="join a training")
-        node.finish(key, {"tx": sent.tx, "gas": sent.gas})
-        return JoinedTraining(number, dataset, version, sent.tx, sent.gas, already=False)
-    if seat.dataset != dataset:
-        raise Conflict("joined with another dataset already", clause="dataset", seen=dataset, needed=seat.dataset)
-    with node.db.reading() as tx:
-        task = operations.find(tx, key)
-    state: Mapping[str, Any] = task.state if task else {}
-    return JoinedTraining(
-        number, dataset, seat.version, TxHash(state.get("tx", "")), int(state.get("gas", 0)), already=True
-    )
+    sent = node.send(key, "Trainings", "join", number, dataset, version, digest, purpose="join a training")
+    node.finish(key, {"tx": sent.tx, "gas": sent.gas})
+    return JoinedTraining(number, dataset, version, sent.tx, sent.gas, already=seat is not None)
 
 
 def run(

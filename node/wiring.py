@@ -153,9 +153,12 @@ class Node:
 
     def require_settled(self, block: int) -> None:
         """Raise NotFinal where a reorg could still take `block` away."""
-        final = self.chain.final(self.settings.depth or None)
-        if block > final:
-            raise NotFinal("the block may still be replaced", clause="settled", seen=block, needed=f"at most {final}")
+        if not self.is_settled(block):
+            raise NotFinal("the block may still be replaced", clause="settled", seen=block, needed="a final block")
+
+    def is_settled(self, block: int) -> bool:
+        """Whether no reorg can take `block` away."""
+        return block <= self.chain.final(self.settings.depth or None)
 
     def dataset_id(self, owner: Address, salt: Digest) -> DatasetId:
         """The id that Datasets gives to (owner, salt): known before sending."""

@@ -13,12 +13,13 @@ from typing import Any
 
 from federation.algorithms import advance
 from federation.errors import FederationError
+from federation.errors import Refused as Unopened
 from federation.vectors import from_bytes, to_bytes
 from node import merkle, model, models, sums
 from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
-from node.documents import PublicKey
+from node.documents import OpenedShares, PublicKey
 from node.errors import HanseError, Retry, Untrusted
 from node.ledger import Round, Seat, Training
 from node.model import Digest, Event, Phase, Vector
@@ -169,17 +170,15 @@ def _check_seed(seed: Digest, committed: Digest) -> None:
 def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round) -> bytes:
     """16. The sum over contributions less all masks, made again from public bytes, is the one posted."""
     assert round_.total is not None
-    dropped = round_.keys.keys() - round_.vectors.keys()
-    if dropped:
-        who = ", ".join(training.seats[position].member for position in sorted(dropped))
-        raise Retry(
-            "a member dropped out: the shares that open its masks pass between members and are on no public record",
-            clause="dropped", seen=who,
-        )  # fmt: skip
     place = sums.Place(history.chain.chain_id, history.directory.address("Trainings"))
     contributions = {training.seats[p].member: blobs.vector(vector) for p, vector in round_.vectors.items()}
     try:
-        total = to_bytes(sums.total_of(place, training, round_, contributions))
+        dropouts = _dropouts(history, blobs, training, round_)
+        total = to_bytes(sums.total_of(place, training, round_, contributions, dropouts))
+    except Unopened as exc:
+        who = ", ".join(sums.dropped(training, round_))
+        raise Retry(f"a member dropped out, and what opens its masks is not public: {exc}", clause="dropped",
+                    seen=who) from exc  # fmt: skip
     except FederationError as exc:
         raise Untrusted(f"the round does not add up: {exc}", clause=exc.clause) from exc
     posted = round_.total
@@ -189,6 +188,29 @@ def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round
         raise Untrusted(what, clause="sum", seen=_shown(posted), needed=_shown(made))
     blobs.vector(posted)
     return total
+
+
+def _dropouts(history: History, blobs: Blobs, training: Training, round_: Round) -> sums.Dropouts:
+    """The shares that survivors anchored for the round, and the bundles of the members that dropped out."""
+    gone = sums.dropped(training, round_)
+    if not gone:
+        return sums.NO_DROPOUTS
+    survivors = {training.seats[position].member for position in round_.vectors}
+    opened = {}
+    for _, anchored in history.said(model.Anchored):
+        if anchored.owner in survivors and anchored.size == 1:
+            found = _opened(blobs, anchored.list)
+            if found and (found.training, found.round, found.member) == (training.id, round_.number, anchored.owner):
+                opened[anchored.owner] = found
+    return sums.Dropouts(opened, {dealer: blobs.block(keys.shares) for dealer, keys in gone.items()})
+
+
+def _opened(blobs: Blobs, listed: Digest) -> OpenedShares | None:
+    """What an anchor names, where that is opened shares; check 12 says so where it is not served."""
+    try:
+        return blobs.document(OpenedShares, listed)
+    except (Retry, Untrusted):
+        return None
 
 
 def _shown(vector: Vector) -> str:

@@ -12,6 +12,8 @@ from node.documents import (
     Column,
     Envelope,
     Manifest,
+    OpenedShare,
+    OpenedShares,
     PublicKey,
     Receipt,
     ReceiptList,
@@ -22,7 +24,7 @@ from node.documents import (
     encode,
 )
 from node.errors import Untrusted
-from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time
+from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time, TrainingId
 
 ALICE, BOB = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)
 DATASET, GRANT = DatasetId("0x" + "11" * 32), GrantId("0x" + "22" * 32)
@@ -38,6 +40,7 @@ RECORDS: list[Any] = [
     Receipt(GRANT, DATASET, 1, "bafk", 12, 1, Time(1)),
     ReceiptList((ZERO,)),
     PublicKey(ALICE, "00"),
+    OpenedShares(TrainingId("0x" + "33" * 32), 1, ALICE, (OpenedShare(BOB, "00"),)),
 ]
 
 

@@ -14,7 +14,7 @@ LAYERS = {
         "encryption", "patricia",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
-    "joints": {"outbox", "follow", "wiring", "sealed", "trainer", "tokens", "show", "status"},
+    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "trainer", "tokens", "show", "status"},
     "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip

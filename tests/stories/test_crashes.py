@@ -26,7 +26,8 @@ People = dict[str, Person]
 DEATHS = [
     ("publish", 2), ("publish", 6), ("publish", 9), ("publish", 13), ("publish", 17), ("publish", 19),
     ("request", 2), ("request", 7), ("request", 9), ("grant", 3), ("grant", 6), ("grant", 8),
-    ("fetch", 3), ("fetch", 7), ("fetch", 9), ("fetch", 13), ("revoke", 2), ("revoke", 4), ("refuse", 2), ("join", 4),
+    ("fetch", 3), ("fetch", 7), ("fetch", 9), ("fetch", 13), ("revoke", 2), ("revoke", 4), ("refuse", 2),
+    ("join", 4), ("join", 13),
 ]  # fmt: skip
 """Some of the points; the long matrix has all."""
 
