@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the document")
     given = parser.parse_args()
     document = importlib.import_module(f"scripts.benches.{given.name}").run()
-    print(json.dumps(document, indent=2) if given.json else _table(document))
+    print(json.dumps(document, indent=2) if given.json else table(document))
     return 0 if all(row["holds"] in (True, None) for row in document["results"]) else 1
 
 
@@ -25,7 +25,8 @@ def _is_bench(path: Path) -> bool:
     return "\ndef run(" in path.read_text(encoding="utf-8")
 
 
-def _table(document: dict[str, Any]) -> str:
+def table(document: dict[str, Any]) -> str:
+    """A bench's document for people."""
     lines = [f"{document['bench']}: {document['runs']} runs"]
     for row in document["results"]:
         against = ", ".join(f"{who} {value:,.6g}" for who, value in (row["against"] or {}).items())
@@ -37,4 +38,5 @@ def _table(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -123,5 +123,5 @@ def _result(name: str, value: int, peers: dict[str, int]) -> dict[str, Any]:
         "against": against,
         "ratio": round(value / min(against.values()), 3),
         "goal": goal,
-        "holds": goal is None or value <= goal,
+        "holds": None if goal is None else value <= goal,
     }

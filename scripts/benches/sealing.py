@@ -103,7 +103,9 @@ def result(
 ) -> dict[str, Any]:
     """One row; where there is a goal, a rate must reach it."""
     holds = None if goal is None else value >= goal
-    return {"name": name, "value": value, "unit": unit, "against": against or {}, "goal": goal, "holds": holds}
+    ratio = round(value / min(against.values()), 3) if against else None
+    return {"name": name, "value": value, "unit": unit, "against": against or {}, "ratio": ratio, "goal": goal,
+            "holds": holds}  # fmt: skip
 
 
 def median(work: Callable[[], object], runs: int) -> float:
