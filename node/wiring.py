@@ -42,6 +42,7 @@ from node.store.fetch import Leaf, fetch
 DOCUMENT_SECONDS = 20.0
 FETCH_SECONDS = 3600.0
 SETTLE_SECONDS = 120.0
+FOLLOW_SECONDS = 600.0
 NODE_LIMIT = 1 << 16
 """Bytes of tree nodes allowed on top of each MiB of a fetched file."""
 
@@ -118,9 +119,13 @@ class Node:
         return self._picture.ledger()
 
     def follow(self) -> Ledger:
-        """Bring database and ledger up to the head of the chain."""
-        while not self.follower.step().caught_up:
-            pass  # a long history comes in several steps, each bounded in time
+        """Bring database and ledger up to the head of the chain; a long history takes several steps.
+
+        Raises NotFinal after ten minutes: what was read is kept, the same call goes on from there."""
+        until = time.monotonic() + FOLLOW_SECONDS
+        while not (seen := self.follower.step()).caught_up:
+            if time.monotonic() > until:
+                raise NotFinal("still reading the chain's history", clause="follow", seen=seen.tip, needed=seen.head)
         return self.ledger
 
     def send(self, key: str, contract: str, function: str, *args: Any, purpose: str) -> Sent:
