@@ -5,6 +5,7 @@ import {DatasetId, IDatasets} from "./interfaces/IDatasets.sol";
 import {IGrants} from "./interfaces/IGrants.sol";
 import {IMembers} from "./interfaces/IMembers.sol";
 import {ITrainings, TrainingId} from "./interfaces/ITrainings.sol";
+import {FraudProof} from "./lib/FraudProof.sol";
 import {Phases} from "./lib/Phases.sol";
 
 contract Trainings is Phases {
@@ -16,6 +17,7 @@ contract Trainings is Phases {
 
     mapping(TrainingId id => mapping(address member => uint16)) public seat;
     mapping(DatasetId dataset => mapping(uint32 version => uint48)) public spent;
+    mapping(bytes32 what => uint64 members) private _said;
 
     constructor(IMembers members_, IDatasets datasets_, IGrants grants_) {
         (members, datasets, grants) = (members_, datasets_, grants_);
@@ -35,6 +37,7 @@ contract Trainings is Phases {
         board.minimum = uint8(terms.minimum);
         board.threshold = uint8(terms.threshold);
         board.rounds = terms.rounds;
+        board.spares = terms.spares;
         board.phaseSeconds = terms.phaseSeconds;
         board.challengeSeconds = terms.challengeSeconds;
         board.epsilon = terms.epsilon;
@@ -60,12 +63,12 @@ contract Trainings is Phases {
         uint16 current = now_ ? board.round : board.round + 1;
         if (round != current) revert WrongRound(round, current);
         if (now_) _inTime(board);
-        (uint16 position, uint64 bit) = _seated(id);
+        (uint16 position, uint64 bit) = _free(id, board);
         if ((now_ ? board.keyed : board.keyedNext) & bit != 0) revert AlreadyIn(msg.sender);
         _requireKeys(keys);
         if (now_) board.keyed |= bit;
         else board.keyedNext |= bit;
-        board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, keys));
+        board.posts = keccak256(abi.encode(board.posts, msg.sender, position, round, Vector(0, 0, 0), keys));
         _log(2, abi.encode(Keyed.selector, id, msg.sender, round, position, keys, SEQ));
         if (now_ && board.keyed == _everyone(board)) _toContributing(id, board);
     }
@@ -86,25 +89,82 @@ contract Trainings is Phases {
         if (board.contributed == board.keyed) _toRevealing(id, board);
     }
 
-    function reveal(TrainingId id, uint16 round, bytes32 seed) external {
+    function reveal(TrainingId id, uint16 round, bytes32 seed, bytes32[] calldata shares) external {
         (Board storage board, uint16 position, uint64 bit) = _posting(id, Phase.Revealing, round);
         if (board.contributed & bit == 0) revert NotExpected(msg.sender);
         if (board.revealed & bit != 0) revert AlreadyIn(msg.sender);
         board.revealed |= bit;
         _log(2, abi.encode(Revealed.selector, id, msg.sender, round, position, seed, SEQ));
+        _openShares(id, round, board.keyed & ~board.contributed, shares);
         if (board.revealed == board.contributed) _toAggregating(id, board);
+    }
+
+    function accuse(TrainingId id, uint16 round, uint64 positions) external {
+        (Board storage board,, uint64 bit) = _posting(id, Phase.Revealing, round);
+        _free(id, board);
+        uint64 allowed = board.contributed;
+        if (positions == 0 || positions & ~allowed != 0) revert BadPositions(positions, allowed);
+        _log(2, abi.encode(Accused.selector, id, msg.sender, round, positions, SEQ));
+        uint64 culprits;
+        for (uint256 at; at < 64; ++at) {
+            uint64 one = uint64(1) << uint8(at);
+            if (positions & one == 0) continue;
+            if (_votes(keccak256(abi.encode(id, round, at)), bit) >= board.threshold) culprits |= one;
+        }
+        if (culprits == 0) return;
+        _bar(id, board, culprits);
+        _lose(id, board, Reason.Withheld);
+    }
+
+    function recover(TrainingId id, uint16 round, bytes32[] calldata shares) external {
+        (Board storage board, uint16 position, uint64 bit) = _posting(id, Phase.Recovering, round);
+        if (board.revealed & bit == 0) revert NotExpected(msg.sender);
+        if (board.recovered & bit != 0) revert AlreadyIn(msg.sender);
+        board.recovered |= bit;
+        _log(2, abi.encode(Recovered.selector, id, msg.sender, round, position, SEQ));
+        _openShares(id, round, board.contributed & ~board.revealed, shares);
+        if (board.recovered == board.revealed) _toAggregating(id, board);
     }
 
     function aggregate(TrainingId id, uint16 round, Vector calldata vector, bool last) external {
         (Board storage board,,) = _posting(id, Phase.Aggregating, round);
+        _free(id, board);
         _requireVector(vector);
         uint64 survivors = board.contributed;
-        bool ends = last || round + 1 == board.rounds;
-        bytes32 transcript = keccak256(abi.encode(board.transcript, round, board.posts, survivors, vector, msg.sender));
+        bool ends = _ends(board, last);
+        Sum memory sum = Sum(round, board.posts, board.keyed, survivors, vector, msg.sender);
+        bytes32 transcript = keccak256(abi.encode(board.transcript, sum));
         board.transcript = transcript;
         _log(2, abi.encode(Aggregated.selector, id, msg.sender, round, vector, survivors, transcript, ends, SEQ));
-        if (ends) _toChallenging(id, board);
-        else _toNextRound(id, board);
+        _toNext(id, board, ends);
+    }
+
+    function challenge(TrainingId id, Evidence calldata evidence, Vector calldata vector, bool last) external {
+        Board storage board = _summing(id);
+        uint16 seated = seat[id][msg.sender];
+        bool within = seated != 0 && board.barred >> (seated - 1) & 1 == 0;
+        if (!within && board.phase != Phase.Challenging) revert NotJoined(msg.sender);
+        FraudProof.requireWrong(evidence, board.transcript, board.ring, id);
+        Sum calldata wrong = evidence.sums[0];
+        _log(2, abi.encode(Challenged.selector, id, msg.sender, wrong.round, evidence.block, SEQ));
+        if (!within) {
+            _barPoster(id, board, wrong.poster);
+            _void(id, board, Reason.WrongAggregate);
+        } else {
+            _correct(id, board, evidence.before, wrong, evidence.sums.length - 1, vector, last);
+        }
+    }
+
+    function overrule(TrainingId id, bytes32 before, Sum calldata newest, Vector calldata vector, bool last) external {
+        Board storage board = _summing(id);
+        (, uint64 bit) = _free(id, board);
+        bytes32 transcript = keccak256(abi.encode(before, newest));
+        if (transcript != board.transcript) revert BadHistory();
+        bytes32 said = keccak256(abi.encode(vector, last));
+        if (said == keccak256(abi.encode(newest.vector, board.phase == Phase.Challenging))) revert Honest();
+        _log(2, abi.encode(Overruled.selector, id, msg.sender, newest.round, vector, last, SEQ));
+        if (_votes(keccak256(abi.encode(id, transcript, said)), bit) < board.threshold) return;
+        _correct(id, board, before, newest, 0, vector, last);
     }
 
     function finalize(TrainingId id, bytes32 model) external {
@@ -132,6 +192,61 @@ contract Trainings is Phases {
         spent[dataset][version] += epsilon;
     }
 
+    /// `vector` takes the place of a wrong sum; `later` sums after it are struck, and so is the round under way.
+    function _correct(
+        TrainingId id,
+        Board storage board,
+        bytes32 before,
+        Sum calldata wrong,
+        uint256 later,
+        Vector calldata vector,
+        bool last
+    ) private {
+        _requireVector(vector);
+        _barPoster(id, board, wrong.poster);
+        board.lost += uint16(later) + (board.phase == Phase.Challenging ? 0 : 1);
+        (board.revealed, board.recovered) = (0, 0);
+        Sum memory sum = Sum(wrong.round, wrong.posts, wrong.keyed, wrong.survivors, vector, msg.sender);
+        bytes32 transcript = keccak256(abi.encode(before, sum));
+        board.transcript = transcript;
+        bool ends = _ends(board, last);
+        _log(2, abi.encode(Corrected.selector, id, msg.sender, wrong.round, vector, transcript, ends, SEQ));
+        _toNext(id, board, ends);
+    }
+
+    function _barPoster(TrainingId id, Board storage board, address poster) private {
+        uint16 seated = seat[id][poster];
+        _bar(id, board, uint64(1) << (seated - 1));
+    }
+
+    /// One event for each share that the holder has: `dealers` (a bit set) by ascending position.
+    function _openShares(TrainingId id, uint16 round, uint64 dealers, bytes32[] calldata shares) private {
+        uint256 need = _count(dealers);
+        if (shares.length != need) revert BadCount(shares.length, need);
+        uint256 at;
+        for (uint16 dealer; at < need; ++dealer) {
+            if (dealers >> dealer & 1 == 0) continue;
+            bytes32 share = shares[at++];
+            if (share != 0) _log(2, abi.encode(ShareOpened.selector, id, msg.sender, round, dealer, share, SEQ));
+        }
+    }
+
+    /// How many members have now said so.
+    function _votes(bytes32 what, uint64 bit) private returns (uint256) {
+        return _count(_said[what] |= bit);
+    }
+
+    /// Whether the sum that is being posted ends the training's rounds.
+    function _ends(Board storage board, bool last) private view returns (bool) {
+        return last || board.round + 1 - board.lost == board.rounds;
+    }
+
+    /// A training whose sums can be disputed: from the first one posted until it is final.
+    function _summing(TrainingId id) private view returns (Board storage board) {
+        board = _boards[id];
+        if (board.phase < Phase.Keying || board.phase > Phase.Challenging) _at(id, Phase.Challenging);
+    }
+
     function _posting(TrainingId id, Phase needed, uint16 round)
         private
         view
@@ -152,6 +267,12 @@ contract Trainings is Phases {
         if (found == 0) revert NotJoined(msg.sender);
         position = found - 1;
         bit = uint64(1) << position;
+    }
+
+    /// Seated, and not barred.
+    function _free(TrainingId id, Board storage board) private view returns (uint16 position, uint64 bit) {
+        (position, bit) = _seated(id);
+        if (board.barred & bit != 0) revert BarredFrom(id, msg.sender);
     }
 
     function _requireTerms(Terms calldata terms) private pure {

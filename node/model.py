@@ -60,7 +60,18 @@ class GrantState(IntEnum):
 
 
 class Phase(IntEnum):
-    UNKNOWN, JOINING, KEYING, CONTRIBUTING, REVEALING, AGGREGATING, CHALLENGING, FINAL, VOID = range(9)
+    (
+        UNKNOWN,
+        JOINING,
+        KEYING,
+        CONTRIBUTING,
+        REVEALING,
+        RECOVERING,
+        AGGREGATING,
+        CHALLENGING,
+        FINAL,
+        VOID,
+    ) = range(10)
 
 
 class Reason(IntEnum):
@@ -72,7 +83,7 @@ class Reason(IntEnum):
         SILENT_AT_REVEAL,
         NO_AGGREGATE,
         WRONG_AGGREGATE,
-        NOT_FINALIZED,
+        WITHHELD,
     ) = range(8)
 
 
@@ -113,7 +124,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTerms:
-    """The on-chain frame of a training; durations in seconds, `epsilon` in thousandths."""
+    """The on-chain frame of a training: `rounds` most sums, `spares` rounds that may be lost for want of members.
+
+    Durations in seconds, `epsilon` in thousandths."""
 
     plan: Digest
     ring: int
@@ -121,6 +134,7 @@ class TrainingTerms:
     minimum: int
     threshold: int
     rounds: int
+    spares: int
     join_seconds: int
     phase_seconds: int
     challenge_seconds: int
@@ -147,6 +161,48 @@ class Vector:
     root: Digest
     blob: Digest
     leaves: int
+
+
+NO_VECTOR = Vector(ZERO, ZERO, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a member posted: a vector of `round` with keys for the next, or keys for `round` and NO_VECTOR."""
+
+    member: Address
+    position: int
+    round: int
+    vector: Vector
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A posted sum: the rolling digest of posts before it, who had keys and who contributed (bits), and whose it is."""
+
+    round: int
+    posts: Digest
+    keyed: int
+    survivors: int
+    vector: Vector
+    poster: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows block `block` of the first of `sums` to be wrong; ITrainings.sol says what each part is."""
+
+    before: Digest
+    sums: tuple[Sum, ...]
+    posts_before: Digest
+    posts: tuple[Post, ...]
+    block: int
+    leaves: tuple[bytes, ...]
+    paths: tuple[tuple[Digest, ...], ...]
+    seeds: tuple[Digest, ...]
+    scalars: tuple[Digest, ...]
+    points: tuple[tuple[Digest, Digest], ...]
 
 
 # --- what the chain says ---
@@ -318,12 +374,78 @@ class Revealed:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareOpened:
+    id: TrainingId
+    holder: Address
+    round: int
+    dealer: int
+    share: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    id: TrainingId
+    member: Address
+    round: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accused:
+    id: TrainingId
+    member: Address
+    round: int
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    id: TrainingId
+    round: int
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundLost:
+    id: TrainingId
+    reason: int
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class Aggregated:
     id: TrainingId
     poster: Address
     round: int
     vector: Vector
     survivors: int
+    transcript: Digest
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    id: TrainingId
+    by: Address
+    round: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overruled:
+    id: TrainingId
+    member: Address
+    round: int
+    vector: Vector
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    id: TrainingId
+    by: Address
+    round: int
+    vector: Vector
     transcript: Digest
     last: bool
 
@@ -380,7 +502,15 @@ Said: TypeAlias = (
     | Keyed
     | Contributed
     | Revealed
+    | ShareOpened
+    | Recovered
+    | Accused
+    | Barred
+    | RoundLost
     | Aggregated
+    | Challenged
+    | Overruled
+    | Corrected
     | PhaseChanged
     | Voided
     | Finalized

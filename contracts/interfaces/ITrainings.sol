@@ -153,6 +153,7 @@ interface ITrainings is IRunningHash {
     event Revealed(TrainingId indexed id, address indexed member, uint16 round, uint16 position, bytes32 seed, uint32 seq);
     /// A share of the scalar of a dropped member, or, while Recovering, of the seed of a silent survivor: the one at position `dealer`.
     event ShareOpened(TrainingId indexed id, address indexed holder, uint16 round, uint16 dealer, bytes32 share, uint32 seq);
+    event Recovered(TrainingId indexed id, address indexed member, uint16 round, uint16 position, uint32 seq);
     event Accused(TrainingId indexed id, address indexed member, uint16 round, uint64 positions, uint32 seq);
     event Barred(TrainingId indexed id, uint16 round, uint64 positions, uint32 seq);
     event RoundLost(TrainingId indexed id, Reason reason, uint16 round, uint32 seq);

@@ -7,7 +7,8 @@ import {RunningHash} from "./RunningHash.sol";
 /// @title Phases: where each training stands, and how it moves on
 /// @notice Half of Trainings: it knows phases, deadlines and who is expected, and nothing of what is posted.
 abstract contract Phases is ITrainings, RunningHash {
-    /// Four slots. The first is all that a contribution reads and writes besides `posts`; the last holds what stays.
+    /// Five slots. The first is all that a contribution reads and writes besides `posts`; the fourth holds what every sum asks for; the
+    /// last what joining, closing and recovering do.
     struct Board {
         Phase phase;
         uint16 round;
@@ -18,13 +19,17 @@ abstract contract Phases is ITrainings, RunningHash {
         bytes32 posts;
         bytes32 transcript;
         uint64 revealed;
+        uint64 barred;
         uint8 ring;
-        uint8 seats;
         uint8 size;
         uint8 minimum;
         uint8 threshold;
+        uint8 spares;
         uint16 rounds;
+        uint16 lost;
         uint32 phaseSeconds;
+        uint8 seats;
+        uint64 recovered;
         uint32 challengeSeconds;
         uint48 epsilon;
     }
@@ -40,13 +45,19 @@ abstract contract Phases is ITrainings, RunningHash {
             if (board.size < _need(board)) _void(id, board, Reason.TooFewJoined);
             else _toKeying(id, board);
         } else if (phase == Phase.Keying) {
-            if (_tooFew(board, board.keyed)) _void(id, board, Reason.TooFewKeys);
+            if (_tooFew(board, board.keyed)) _spare(id, board, Reason.TooFewKeys);
             else _toContributing(id, board);
         } else if (phase == Phase.Contributing) {
-            if (_tooFew(board, board.contributed)) _void(id, board, Reason.TooFewContributions);
+            if (_tooFew(board, board.contributed)) _spare(id, board, Reason.TooFewContributions);
             else _toRevealing(id, board);
+        } else if (phase == Phase.Revealing) {
+            if (_count(board.revealed) < board.threshold) _void(id, board, Reason.SilentAtReveal);
+            else _enter(id, board, Phase.Recovering, board.revealed, board.phaseSeconds);
+        } else if (phase == Phase.Recovering) {
+            if (_count(board.recovered) < board.threshold) _void(id, board, Reason.SilentAtReveal);
+            else _toAggregating(id, board);
         } else {
-            _void(id, board, phase == Phase.Revealing ? Reason.SilentAtReveal : Reason.NoAggregate);
+            _void(id, board, Reason.NoAggregate);
         }
     }
 
@@ -56,7 +67,9 @@ abstract contract Phases is ITrainings, RunningHash {
         (found.phase, found.round, found.deadline) = (board.phase, board.round, board.deadline);
         (found.ring, found.size, found.rounds) = (board.ring, board.size, board.rounds);
         (found.threshold, found.minimum) = (board.threshold, board.minimum);
-        (found.keyed, found.contributed, found.revealed) = (board.keyed, board.contributed, board.revealed);
+        (found.keyed, found.contributed) = (board.keyed, board.contributed);
+        (found.revealed, found.recovered) = (board.revealed, board.recovered);
+        (found.barred, found.lost, found.spares) = (board.barred, board.lost, board.spares);
         (found.posts, found.transcript) = (board.posts, board.transcript);
     }
 
@@ -74,11 +87,14 @@ abstract contract Phases is ITrainings, RunningHash {
 
     function _toAggregating(TrainingId id, Board storage board) internal {
         board.revealed = 0; // here, where the slot is being written: the next round finds it clear
+        if (board.phase == Phase.Recovering) board.recovered = 0;
         _enter(id, board, Phase.Aggregating, board.contributed, board.phaseSeconds);
     }
 
-    function _toChallenging(TrainingId id, Board storage board) internal {
-        _enter(id, board, Phase.Challenging, board.contributed, board.challengeSeconds);
+    /// After a sum: to the next round, or, where it was the last, to the challenge window.
+    function _toNext(TrainingId id, Board storage board, bool ends) internal {
+        if (ends) _enter(id, board, Phase.Challenging, board.contributed, board.challengeSeconds);
+        else _toNextRound(id, board);
     }
 
     function _toNextRound(TrainingId id, Board storage board) internal {
@@ -89,14 +105,30 @@ abstract contract Phases is ITrainings, RunningHash {
         else _toContributing(id, board);
     }
 
-    function _enter(TrainingId id, Board storage board, Phase phase, uint64 expected, uint32 seconds_) private {
-        uint16 round = board.round;
-        uint40 deadline = uint40(block.timestamp + seconds_);
-        (board.phase, board.deadline) = (phase, deadline);
-        _log(1, abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline, SEQ));
+    /// The round has too few members: it is lost, or, without a spare, the training is void.
+    function _spare(TrainingId id, Board storage board, Reason reason) private {
+        if (board.spares == 0) return _void(id, board, reason);
+        --board.spares;
+        _lose(id, board, reason);
     }
 
-    function _void(TrainingId id, Board storage board, Reason reason) private {
+    /// The round gives no sum. Its number is used up, so that nothing is masked twice under one; keys for the next one stand.
+    function _lose(TrainingId id, Board storage board, Reason reason) internal {
+        if (_tooFew(board, _everyone(board))) return _void(id, board, reason);
+        _log(1, abi.encode(RoundLost.selector, id, reason, board.round, SEQ));
+        ++board.lost;
+        (board.revealed, board.recovered) = (0, 0);
+        _toNextRound(id, board);
+    }
+
+    /// The training goes on without these members.
+    function _bar(TrainingId id, Board storage board, uint64 positions) internal {
+        board.barred |= positions;
+        board.keyedNext &= ~positions;
+        _log(1, abi.encode(Barred.selector, id, board.round, positions, SEQ));
+    }
+
+    function _void(TrainingId id, Board storage board, Reason reason) internal {
         board.phase = Phase.Void;
         _log(1, abi.encode(Voided.selector, id, reason, board.round, SEQ));
     }
@@ -107,8 +139,26 @@ abstract contract Phases is ITrainings, RunningHash {
         if (board.phase != needed) revert WrongPhase(board.phase, needed);
     }
 
+    /// Who joined and is not barred.
     function _everyone(Board storage board) internal view returns (uint64) {
-        return uint64((uint256(1) << board.size) - 1);
+        return uint64((uint256(1) << board.size) - 1) & ~board.barred;
+    }
+
+    /// How many bits are set.
+    function _count(uint64 bits) internal pure returns (uint256) {
+        unchecked {
+            bits -= (bits >> 1) & 0x5555555555555555;
+            bits = (bits & 0x3333333333333333) + ((bits >> 2) & 0x3333333333333333);
+            bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+            return (bits * 0x0101010101010101) >> 56;
+        }
+    }
+
+    function _enter(TrainingId id, Board storage board, Phase phase, uint64 expected, uint32 seconds_) private {
+        uint16 round = board.round;
+        uint40 deadline = uint40(block.timestamp + seconds_);
+        (board.phase, board.deadline) = (phase, deadline);
+        _log(1, abi.encode(PhaseChanged.selector, id, phase, round, expected, deadline, SEQ));
     }
 
     function _need(Board storage board) private view returns (uint256) {
@@ -117,15 +167,5 @@ abstract contract Phases is ITrainings, RunningHash {
 
     function _tooFew(Board storage board, uint64 posted) private view returns (bool) {
         return _count(posted) < _need(board);
-    }
-
-    /// How many bits are set.
-    function _count(uint64 bits) private pure returns (uint256) {
-        unchecked {
-            bits -= (bits >> 1) & 0x5555555555555555;
-            bits = (bits & 0x3333333333333333) + ((bits >> 2) & 0x3333333333333333);
-            bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
-            return (bits * 0x0101010101010101) >> 56;
-        }
     }
 }
