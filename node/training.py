@@ -74,6 +74,7 @@ def open_training(
     seats: int,
     minimum: int = 3,
     threshold: int | None = None,
+    spares: int = 2,
     join_seconds: int = 86_400,
     phase_seconds: int = 3_600,
     challenge_seconds: int = 3_600,
@@ -95,7 +96,7 @@ def open_training(
         return OpenedTraining(number, digest, TxHash(task.state["tx"]), int(task.state["gas"]), already=True)
     terms = TrainingTerms(
         plan=digest, ring=_model_width(plan), seats=seats, minimum=minimum, threshold=threshold or seats * 2 // 3 + 1,
-        rounds=plan.params.rounds, join_seconds=join_seconds, phase_seconds=phase_seconds,
+        rounds=plan.params.rounds, spares=spares, join_seconds=join_seconds, phase_seconds=phase_seconds,
         challenge_seconds=challenge_seconds, epsilon=epsilon,
     )  # fmt: skip
     sent = node.send(key, "Trainings", "open", task.state["salt"], terms, purpose=f"open {plan.title}")

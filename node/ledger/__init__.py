@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from node.ledger import catalog, trainings
+from node.ledger import catalog, disputes, trainings
 from node.ledger.checks import rule, take
 from node.ledger.questions import (
     dataset_of,
@@ -50,7 +50,7 @@ __all__ = [
     "training_of",
 ]
 
-RULES = (catalog, trainings)
+RULES = (catalog, trainings, disputes)
 """Their rules are registered by being imported."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 from node import model
 from node.model import (
@@ -19,6 +20,8 @@ from node.model import (
     MemberState,
     Phase,
     Position,
+    Post,
+    Reason,
     Role,
     Terms,
     Time,
@@ -99,15 +102,34 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One secure sum: what each position posted, who survived, what was revealed and summed."""
+    """One secure sum: what each position posted, who survived, what was revealed and summed.
+
+    `shares` by (holder, dealer): of the dropped ones' scalars and the silent survivors' seeds. `recovered`: who opened
+    the latter. `lost`: why it gave no sum that counts. `posted`: how many posts the training had when it was summed.
+    """
 
     number: int
     keys: dict[int, Keys] = field(default_factory=dict)
     vectors: dict[int, Vector] = field(default_factory=dict)
     seeds: dict[int, Digest] = field(default_factory=dict)
+    shares: dict[tuple[int, int], Digest] = field(default_factory=dict)
+    recovered: frozenset[int] = frozenset()
     total: Vector | None = None
     poster: Address | None = None
     survivors: int = 0
+    posted: int = 0
+    lost: Reason = Reason.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Found against members (bits of positions) and not acted on yet: they are barred, then a round lost, or a sum
+    corrected."""
+
+    reason: Reason
+    round: int
+    culprits: int
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +141,7 @@ class Training:
     deadline: Time
     seats: tuple[Seat, ...] = ()
     rounds: tuple[Round, ...] = ()
-    void: model.Reason = model.Reason.NONE
+    void: Reason = Reason.NONE
     model: Digest = ZERO
     attested: frozenset[Address] = frozenset()
     """Who derived that same model."""
@@ -127,11 +149,34 @@ class Training:
     """Who derived another one."""
     block: int = 0
     """In which the present phase began."""
+    round: int = 0
+    """Number of the round under way, or of the last one."""
+    ended: bool | None = None
+    """Once the round gave a sum or was lost, until the phase changes: whether all rounds end with it."""
+    spares: int = 0
+    """How many more rounds may be lost for want of members."""
+    barred: int = 0
+    """Positions (bits) that the training goes on without."""
+    posts: tuple[Post, ...] = ()
+    """All keys and vectors in order."""
+    votes: frozenset[tuple[Any, int]] = frozenset()
+    """Who (by position) accused or overruled what."""
+    dispute: Dispute | None = None
 
     @property
-    def round(self) -> int:
-        """Number of the round under way: how many sums have been posted."""
-        return sum(r.total is not None for r in self.rounds)
+    def sums(self) -> tuple[Round, ...]:
+        """The rounds whose sums count, in order."""
+        return tuple(r for r in self.rounds if r.total is not None)
+
+    @property
+    def lost(self) -> int:
+        """How many rounds gave no sum that counts."""
+        return sum(r.lost != Reason.NONE for r in self.rounds)
+
+    @property
+    def free(self) -> int:
+        """Positions (bits) of all who joined and are not barred."""
+        return (1 << len(self.seats)) - 1 & ~self.barred
 
     def of(self, number: int) -> Round:
         """A round, empty where nothing was posted for it."""

@@ -1,18 +1,25 @@
-"""The rules of Trainings, one event each: who sits where, what is due, what a round may hold."""
+"""The rules of Trainings, one event each: who sits where, what is due, what a round may hold.
+
+What members say against each other and against sums is `disputes`'.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from node import model
 from node.ledger.checks import active, on, published, rule
 from node.ledger.records import Ledger, Round, Seat, Training
 from node.model import (
+    NO_VECTOR,
     ZERO,
     Address,
     Phase,
     Position,
+    Post,
+    Reason,
     TrainingId,
     Use,
 )
@@ -30,13 +37,15 @@ def _opened(said: model.Opened, ledger: Ledger, at: Position) -> None:
     durations = (terms.join_seconds, terms.phase_seconds, terms.challenge_seconds)
     rule(0 not in durations, "durations", seen=durations)
     rule(said.join_until == at.time + terms.join_seconds, "deadline", seen=said.join_until)
-    ledger.trainings[said.id] = Training(said.id, said.opener, terms, Phase.JOINING, said.join_until, block=at.block)
+    ledger.trainings[said.id] = Training(
+        said.id, said.opener, terms, Phase.JOINING, said.join_until, block=at.block, spares=terms.spares
+    )  # fmt: skip
 
 
 @on(model.Joined)
 def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.JOINING)
-    _in_time(found, at)
+    found = training(ledger, said.id, Phase.JOINING)
+    in_time(found, at)
     active(ledger, said.member, at)
     rule(found.position(said.member) is None, "joined once", seen=said.member)
     rule(said.position == len(found.seats) < found.terms.seats, "position", seen=said.position)
@@ -54,82 +63,133 @@ def _joined(said: model.Joined, ledger: Ledger, at: Position) -> None:
 
 @on(model.Keyed)
 def _keyed(said: model.Keyed, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
-    _seated(found, said.member, said.position)
+    found = training(ledger, said.id, Phase.KEYING, *ROUND)
+    seated(found, said.member, said.position)
+    rule(found.free >> said.position & 1 == 1, "not barred", seen=said.member)
     need = found.round
     if found.phase == Phase.KEYING:
-        _in_time(found, at)
+        in_time(found, at)
     else:  # a member that missed a round returns with the next
         need += 1
     rule(said.round == need, "round", seen=said.round, needed=need)
     round_ = found.of(said.round)
     rule(said.position not in round_.keys, "keyed once", seen=said.position)
-    _put(ledger, found, replace(round_, keys=round_.keys | {said.position: said.keys}))
+    post = Post(said.member, said.position, said.round, NO_VECTOR, said.keys)
+    put(ledger, found, replace(round_, keys=round_.keys | {said.position: said.keys}), posts=(*found.posts, post))
 
 
 @on(model.Contributed)
 def _contributed(said: model.Contributed, ledger: Ledger, at: Position) -> None:
-    found, round_ = _posted(ledger, said, Phase.CONTRIBUTING, at)
+    found, round_ = posting(ledger, said, Phase.CONTRIBUTING, at)
     rule(said.position in round_.keys, "posted keys for the round", seen=said.position)
     rule(said.position not in round_.vectors, "contributes once", seen=said.position)
     after = found.of(said.round + 1)
     following = said.next.x != ZERO
     rule(not following or said.position not in after.keys, "keyed once", seen=said.position)
-    _put(ledger, found, replace(round_, vectors=round_.vectors | {said.position: said.vector}))
-    if following:  # they wait in a round of their own until the aggregate opens it
-        _put(ledger, found, replace(after, keys=after.keys | {said.position: said.next}))
+    post = Post(said.member, said.position, said.round, said.vector, said.next)
+    round_ = replace(round_, vectors=round_.vectors | {said.position: said.vector})
+    put(ledger, found, round_, posts=(*found.posts, post))
+    if following:  # they wait in a round of their own until the next one begins
+        put(ledger, ledger.trainings[said.id], replace(after, keys=after.keys | {said.position: said.next}))
 
 
 @on(model.Revealed)
 def _revealed(said: model.Revealed, ledger: Ledger, at: Position) -> None:
-    found, round_ = _posted(ledger, said, Phase.REVEALING, at)
+    found, round_ = posting(ledger, said, Phase.REVEALING, at)
     rule(said.position in round_.vectors, "a survivor", seen=said.position)
     rule(said.position not in round_.seeds, "reveals once", seen=said.position)
-    _put(ledger, found, replace(round_, seeds=round_.seeds | {said.position: said.seed}))
+    put(ledger, found, replace(round_, seeds=round_.seeds | {said.position: said.seed}))
+
+
+@on(model.Recovered)
+def _recovered(said: model.Recovered, ledger: Ledger, at: Position) -> None:
+    found, round_ = posting(ledger, said, Phase.RECOVERING, at)
+    rule(said.position in round_.seeds, "revealed its own seed", seen=said.position)
+    rule(said.position not in round_.recovered, "recovers once", seen=said.position)
+    put(ledger, found, replace(round_, recovered=round_.recovered | {said.position}))
+
+
+@on(model.ShareOpened)
+def _share_opened(said: model.ShareOpened, ledger: Ledger, at: Position) -> None:
+    """Follows the event of its holder's step: with a seed, of the dropped; while Recovering, of the silent."""
+    found = training(ledger, said.id, Phase.REVEALING, Phase.RECOVERING)
+    round_, holder = found.of(said.round), found.position(said.holder)
+    rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    while_revealing = found.phase == Phase.REVEALING
+    rule(holder in (round_.seeds if while_revealing else round_.recovered), "after its holder's step", seen=said.holder)
+    assert holder is not None
+    of = round_.keys.keys() - round_.vectors if while_revealing else round_.vectors.keys() - round_.seeds
+    rule(said.dealer in of, "a dropped or silent member", seen=said.dealer, needed=sorted(of))
+    rule((holder, said.dealer) not in round_.shares, "opened once", seen=(holder, said.dealer))
+    put(ledger, found, replace(round_, shares=round_.shares | {(holder, said.dealer): said.share}))
 
 
 @on(model.Aggregated)
 def _aggregated(said: model.Aggregated, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.AGGREGATING)
-    _in_time(found, at)
-    rule(found.position(said.poster) is not None, "a joined member", seen=said.poster)
-    rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    found = training(ledger, said.id, Phase.AGGREGATING)
+    in_time(found, at)
+    free(found, said.poster)
+    rule(said.round == found.round and found.ended is None, "round", seen=said.round, needed=found.round)
     round_ = found.of(said.round)
-    rule(said.survivors == _bits(round_.vectors), "survivors", seen=said.survivors, needed=_bits(round_.vectors))
-    rule(said.last or said.round + 1 < found.terms.rounds, "last round", seen=said.round, needed=found.terms.rounds)
-    _put(ledger, found, replace(round_, total=said.vector, poster=said.poster, survivors=said.survivors))
+    rule(said.survivors == bits(round_.vectors), "survivors", seen=said.survivors, needed=bits(round_.vectors))
+    rule(
+        said.last or len(found.sums) + 1 < found.terms.rounds, "last round", seen=said.round, needed=found.terms.rounds
+    )
+    summed = replace(
+        round_, total=said.vector, poster=said.poster, survivors=said.survivors, posted=len(found.posts)
+    )  # fmt: skip
+    put(ledger, found, summed, ended=said.last)
+
+
+@on(model.RoundLost)
+def _round_lost(said: model.RoundLost, ledger: Ledger, at: Position) -> None:
+    found, reason = training(ledger, said.id), Reason(said.reason)
+    rule(said.round == found.round and found.ended is None, "round", seen=said.round, needed=found.round)
+    rule(found.free.bit_count() >= found.needed, "enough members to go on", seen=found.free.bit_count())
+    spares = found.spares
+    if reason == Reason.WITHHELD:
+        acted_on(found, reason)
+    else:
+        rule(reason == VOID.get(found.phase) and found.phase in SPARED, "reason", seen=reason.name)
+        rule(late(found, at) and count(found) < found.needed, "too few, past the deadline", seen=count(found))
+        rule(spares > 0, "a spare round", seen=spares)
+        spares -= 1
+    put(ledger, found, replace(found.of(said.round), lost=reason), ended=False, spares=spares, dispute=None)
 
 
 @on(model.PhaseChanged)
 def _phase_changed(said: model.PhaseChanged, ledger: Ledger, at: Position) -> None:
-    found, phase = _training(ledger, said.id), Phase(said.phase)
-    rule((found.phase, phase) in _STEPS, "phase", seen=(found.phase.name, phase.name))
-    number = found.round - (phase == Phase.CHALLENGING)  # its sum is posted, and no other round follows
+    found, phase = training(ledger, said.id), Phase(said.phase)
+    number = found.round + (found.ended is False)
     rule(said.round == number, "round", seen=said.round, needed=number)
+    _require_due(found, phase, at)
     expected = _expected(found, phase, found.of(number))
     rule(said.members == expected, "members", seen=said.members, needed=expected)
-    rule(_complete(found) or _late(found, at), "everybody, or past the deadline", seen=at.time, needed=found.deadline)
-    few = expected.bit_count() < found.needed
-    rule(not few or phase == Phase.KEYING, "enough members", seen=expected.bit_count(), needed=found.needed)
     seconds = found.terms.challenge_seconds if phase == Phase.CHALLENGING else found.terms.phase_seconds
     rule(said.deadline == at.time + seconds, "deadline", seen=said.deadline, needed=at.time + seconds)
-    ledger.trainings[said.id] = replace(found, phase=phase, deadline=said.deadline, block=at.block)
+    ledger.trainings[said.id] = replace(
+        found, phase=phase, deadline=said.deadline, block=at.block, round=number, ended=None
+    )  # fmt: skip
 
 
 @on(model.Voided)
 def _voided(said: model.Voided, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, *_VOID)
-    rule(said.reason == _VOID[found.phase], "reason", seen=said.reason, needed=_VOID[found.phase])
+    found, reason = training(ledger, said.id), Reason(said.reason)
     rule(said.round == found.round, "round", seen=said.round, needed=found.round)
-    rule(at.time > found.deadline, "deadline", seen=at.time, needed=found.deadline)
-    few = found.phase in (Phase.REVEALING, Phase.AGGREGATING) or _count(found) < found.needed
-    rule(few, "too few members", seen=_count(found), needed=found.needed)
-    ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=model.Reason(said.reason))
+    if found.dispute is not None:
+        acted_on(found, reason)
+        enough = reason == Reason.WITHHELD and found.free.bit_count() >= found.needed
+        rule(not enough, "too few members to go on", seen=found.free.bit_count(), needed=found.needed)
+    else:
+        rule(reason == VOID.get(found.phase), "reason", seen=reason.name, needed=VOID.get(found.phase))
+        rule(late(found, at), "deadline", seen=at.time, needed=found.deadline)
+        rule(_hopeless(found), "nothing left to do", seen=count(found), needed=found.needed)
+    ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=reason, dispute=None)
 
 
 @on(model.Finalized)
 def _finalized(said: model.Finalized, ledger: Ledger, at: Position) -> None:
-    found = _training(ledger, said.id, Phase.CHALLENGING)
+    found = training(ledger, said.id, Phase.CHALLENGING)
     rule(found.position(said.by) is not None, "a joined member", seen=said.by)
     rule(at.time > found.deadline, "challenge window", seen=at.time, needed=found.deadline)
     ledger.trainings[said.id] = replace(found, phase=Phase.FINAL, model=said.model)
@@ -138,7 +198,7 @@ def _finalized(said: model.Finalized, ledger: Ledger, at: Position) -> None:
 @on(model.Attested)
 def _attested(said: model.Attested, ledger: Ledger, at: Position) -> None:
     """The last word of each member counts."""
-    found, who = _training(ledger, said.id, Phase.FINAL), {said.member}
+    found, who = training(ledger, said.id, Phase.FINAL), {said.member}
     rule(found.position(said.member) is not None, "a joined member", seen=said.member)
     same, other = (who, set()) if said.model == found.model else (set(), who)
     ledger.trainings[said.id] = replace(
@@ -146,91 +206,142 @@ def _attested(said: model.Attested, ledger: Ledger, at: Position) -> None:
     )
 
 
-_STEPS = {
-    (Phase.JOINING, Phase.KEYING),
-    (Phase.KEYING, Phase.CONTRIBUTING),
-    (Phase.CONTRIBUTING, Phase.REVEALING),
-    (Phase.REVEALING, Phase.AGGREGATING),
-    (Phase.AGGREGATING, Phase.CONTRIBUTING),
-    (Phase.AGGREGATING, Phase.KEYING),
-    (Phase.AGGREGATING, Phase.CHALLENGING),
+ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.RECOVERING, Phase.AGGREGATING)
+SPARED = (Phase.KEYING, Phase.CONTRIBUTING)
+"""Phases in which no seed is out yet: a round that ends here can be gone on without."""
+
+VOID = {
+    Phase.JOINING: Reason.TOO_FEW_JOINED,
+    Phase.KEYING: Reason.TOO_FEW_KEYS,
+    Phase.CONTRIBUTING: Reason.TOO_FEW_CONTRIBUTIONS,
+    Phase.REVEALING: Reason.SILENT_AT_REVEAL,
+    Phase.RECOVERING: Reason.SILENT_AT_REVEAL,
+    Phase.AGGREGATING: Reason.NO_AGGREGATE,
 }
+"""Why a phase that is past its deadline costs a round or the training."""
 
-_VOID = {
-    Phase.JOINING: model.Reason.TOO_FEW_JOINED,
-    Phase.KEYING: model.Reason.TOO_FEW_KEYS,
-    Phase.CONTRIBUTING: model.Reason.TOO_FEW_CONTRIBUTIONS,
-    Phase.REVEALING: model.Reason.SILENT_AT_REVEAL,
-    Phase.AGGREGATING: model.Reason.NO_AGGREGATE,
+_WHEN_ALL = {
+    Phase.JOINING: Phase.KEYING,
+    Phase.KEYING: Phase.CONTRIBUTING,
+    Phase.CONTRIBUTING: Phase.REVEALING,
+    Phase.REVEALING: Phase.AGGREGATING,
+    Phase.RECOVERING: Phase.AGGREGATING,
 }
-"""Why a phase that is past its deadline makes the training void."""
+_WHEN_LATE = _WHEN_ALL | {Phase.REVEALING: Phase.RECOVERING}
+"""What comes next where all have posted, and past the deadline, where enough have."""
 
 
-# --- rounds ---
+# --- phases ---
 
 
-def _posted(
-    ledger: Ledger, said: model.Contributed | model.Revealed, phase: Phase, at: Position
-) -> tuple[Training, Round]:
-    """The training and its round under way, for what a member posts in time."""
-    found = _training(ledger, said.id, phase)
-    _seated(found, said.member, said.position)
-    _in_time(found, at)
-    rule(said.round == found.round, "round", seen=said.round, needed=found.round)
-    return found, found.of(said.round)
+def _require_due(found: Training, phase: Phase, at: Position) -> None:
+    """Refuse a phase that is not the one in turn."""
+    if found.ended is not None:
+        following = bits(found.of(found.round + 1).keys).bit_count() >= found.needed
+        need = Phase.CHALLENGING if found.ended else Phase.CONTRIBUTING if following else Phase.KEYING
+        return rule(phase == need, "phase", seen=phase.name, needed=need.name)
+    if _complete(found):
+        return rule(phase == _WHEN_ALL[found.phase], "phase", seen=phase.name, needed=_WHEN_ALL[found.phase].name)
+    rule(late(found, at), "everybody, or past the deadline", seen=at.time, needed=found.deadline)
+    rule(phase == _WHEN_LATE.get(found.phase), "phase", seen=(found.phase.name, phase.name))
+    rule(count(found) >= _enough(found), "enough members", seen=count(found), needed=_enough(found))
 
 
 def _expected(training: Training, phase: Phase, round_: Round) -> int:
     """Whom a phase waits for, as bits of positions."""
     if phase == Phase.KEYING:
-        return _bits(range(len(training.seats)))
-    return _bits(round_.keys if phase == Phase.CONTRIBUTING else round_.vectors)
+        return training.free
+    if phase == Phase.RECOVERING:
+        return bits(round_.seeds)
+    return bits(round_.keys if phase == Phase.CONTRIBUTING else round_.vectors)
 
 
-def _count(training: Training) -> int:
+def count(training: Training) -> int:
     """How many have posted what the present phase asks for."""
     round_ = training.of(training.round)
     posted = {Phase.JOINING: training.seats, Phase.KEYING: round_.keys, Phase.CONTRIBUTING: round_.vectors,
-              Phase.REVEALING: round_.seeds}  # fmt: skip
+              Phase.REVEALING: round_.seeds, Phase.RECOVERING: round_.recovered}  # fmt: skip
     return len(posted.get(training.phase, ()))
+
+
+def _enough(training: Training) -> int:
+    """How many let a phase end past its deadline: to open secrets the threshold is enough, even of few survivors."""
+    opening = training.phase in (Phase.REVEALING, Phase.RECOVERING)
+    return training.terms.threshold if opening else training.needed
 
 
 def _complete(training: Training) -> bool:
     """Whether all have posted whom the present phase waits for."""
     round_ = training.of(training.round)
+    waits = {Phase.JOINING: training.terms.seats, Phase.KEYING: training.free.bit_count(),
+             Phase.CONTRIBUTING: len(round_.keys), Phase.REVEALING: len(round_.vectors),
+             Phase.RECOVERING: len(round_.seeds)}  # fmt: skip
+    return count(training) == waits.get(training.phase)
+
+
+def _hopeless(training: Training) -> bool:
+    """Whether a phase past its deadline leaves nothing but to make the training void."""
     if training.phase == Phase.AGGREGATING:
-        return not round_.vectors  # the sum is posted: this is the next round already
-    waits = {Phase.JOINING: training.terms.seats, Phase.KEYING: len(training.seats),
-             Phase.CONTRIBUTING: len(round_.keys), Phase.REVEALING: len(round_.vectors)}  # fmt: skip
-    return _count(training) == waits[training.phase]
+        return True
+    spare = training.phase in SPARED and training.spares > 0 and training.free.bit_count() >= training.needed
+    return count(training) < _enough(training) and not spare
 
 
-def _late(training: Training, at: Position) -> bool:
-    """Whether a phase may end without some: seeds and sums cannot be done without."""
-    return at.time > training.deadline and training.phase not in (Phase.REVEALING, Phase.AGGREGATING)
+# --- what the rules share ---
 
 
-def _training(ledger: Ledger, training: TrainingId, *phases: Phase) -> Training:
-    found = ledger.trainings.get(training)
-    rule(found is not None, "an open training", seen=training)
+def training(ledger: Ledger, number: TrainingId, *phases: Phase) -> Training:
+    found = ledger.trainings.get(number)
+    rule(found is not None, "an open training", seen=number)
     assert found is not None
     rule(not phases or found.phase in phases, "phase", seen=found.phase.name, needed=[p.name for p in phases])
     return found
 
 
-def _seated(training: Training, member: Address, position: int) -> None:
-    rule(training.position(member) == position, "seat", seen=(member, position), needed=training.position(member))
+def posting(ledger: Ledger, said: Any, phase: Phase, at: Position) -> tuple[Training, Round]:
+    """The training and its round under way, for what a member at a position posts in time."""
+    found = training(ledger, said.id, phase)
+    seated(found, said.member, said.position)
+    in_time(found, at)
+    rule(said.round == found.round, "round", seen=said.round, needed=found.round)
+    return found, found.of(said.round)
 
 
-def _in_time(training: Training, at: Position) -> None:
-    rule(at.time <= training.deadline, "deadline", seen=at.time, needed=training.deadline)
+def seated(found: Training, member: Address, position: int) -> None:
+    rule(found.position(member) == position, "seat", seen=(member, position), needed=found.position(member))
 
 
-def _put(ledger: Ledger, training: Training, round_: Round) -> None:
-    others = [r for r in ledger.trainings[training.id].rounds if r.number != round_.number]
+def free(found: Training, member: Address) -> int:
+    """The position of a member that has joined and is not barred."""
+    position = found.position(member)
+    rule(position is not None, "a joined member", seen=member)
+    assert position is not None
+    rule(found.free >> position & 1 == 1, "not barred", seen=member)
+    return position
+
+
+def in_time(found: Training, at: Position) -> None:
+    rule(at.time <= found.deadline, "deadline", seen=at.time, needed=found.deadline)
+
+
+def late(found: Training, at: Position) -> bool:
+    return at.time > found.deadline
+
+
+def acted_on(found: Training, reason: Reason) -> None:
+    """What follows a dispute follows the barring of whom it was found against."""
+    seen = found.dispute.reason.name if found.dispute else None
+    rule(found.dispute is not None and found.dispute.barred, "a dispute that was decided", seen=reason.name)
+    assert found.dispute is not None
+    rule(found.dispute.reason == reason, "reason", seen=reason.name, needed=seen)
+
+
+def put(ledger: Ledger, found: Training, round_: Round, **changes: Any) -> None:
+    """The training with one of its rounds as it is now."""
+    others = [r for r in found.rounds if r.number != round_.number]
     rounds = tuple(sorted([*others, round_], key=lambda r: r.number))
-    ledger.trainings[training.id] = replace(ledger.trainings[training.id], rounds=rounds)
+    ledger.trainings[found.id] = replace(found, rounds=rounds, **changes)
 
 
-def _bits(positions: Iterable[int]) -> int:
+def bits(positions: Iterable[int]) -> int:
     return sum(1 << p for p in positions)
