@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
 from node.errors import Untrusted
-from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time, TrainingId
+from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -117,25 +117,6 @@ class PublicKey:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedShare:
-    """One share (hex) of the secret scalar that `dealer` had dealt."""
-
-    dealer: Address
-    share: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedShares:
-    """What a survivor of a round gives to take the masks of those who dropped out off the sum. Anchored on chain by its
-    member, so that everybody finds it; harmless, because the contract takes no contribution of theirs any more."""
-
-    training: TrainingId
-    round: int
-    member: Address
-    shares: tuple[OpenedShare, ...]
-
-
 SCHEMAS: dict[type, str] = {
     Card: "hanse/card/1",
     Envelope: "hanse/envelope/1",
@@ -145,7 +126,6 @@ SCHEMAS: dict[type, str] = {
     Receipt: "hanse/receipt/1",
     ReceiptList: "hanse/receipts/1",
     PublicKey: "hanse/training-key/1",
-    OpenedShares: "hanse/opened-shares/1",
 }
 
 Record = TypeVar("Record")

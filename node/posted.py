@@ -1,8 +1,8 @@
 """What members posted in a training, from our store or from gateways, and the sums made again. It believes nothing.
 
 posted = put_vector(node, training_id, data)                          # our own, kept and served
+lacking = not_held(node, training, round_, size)                      # {position: why}: empty before a seed is revealed
 total = total_again(node, place, training, round_, size=size)         # bytes; Untrusted names who lies
-require_same(total, round_)
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Callable
 from federation.vectors import to_bytes
 from node import ledger as rules
 from node import model, sums
-from node.documents import OpenedShares
-from node.errors import Retry, Untrusted
+from node.errors import HanseError, NotFound, Retry, Untrusted
 from node.model import Address, TrainingId, Vector
 from node.store import Cid
 from node.sums import Place
@@ -31,21 +30,46 @@ def put_vector(node: Node, number: TrainingId, data: bytes) -> Vector:
     return sums.vector_of(data, stored.cid.digest)
 
 
+def not_held(node: Node, training: rules.Training, round_: rules.Round, size: int) -> dict[int, str]:
+    """The survivors whose vector cannot be had as it was posted, by position, and why; all others' are kept here."""
+    lacking = {}
+    for at, posted in round_.vectors.items():
+        try:
+            vector(node, posted, training.seats[at].member, size)
+        except (Retry, Untrusted, NotFound) as exc:
+            lacking[at] = str(exc)
+    return lacking
+
+
 def total_again(
     node: Node, place: Place, training: rules.Training, round_: rules.Round, *, size: int, note: Note
 ) -> bytes:  # fmt: skip
-    """A round's sum from its contributions (`size` bytes each), the revealed seeds, and what opens the dropouts.
+    """A round's sum from its contributions (`size` bytes each), the revealed seeds, and the shares of others' secrets.
 
     `note` is told what is served by nobody. Raises Untrusted, and federation's errors as `sums.total_of` does.
     """
     members = [seat.member for seat in training.seats]
     blobs = {members[at]: vector(node, posted, members[at], size) for at, posted in round_.vectors.items()}
-    return to_bytes(sums.total_of(place, training, round_, blobs, _dropouts(node, training, round_, note)))
+    return to_bytes(sums.total_of(place, training, round_, blobs, bundles(node, training, round_, note)))
+
+
+def bundles(node: Node, training: rules.Training, round_: rules.Round, note: Note) -> dict[Address, bytes]:
+    """The share bundles of those who did not reveal, as far as they are served: they tell good shares from false."""
+    found = {}
+    for dealer, keys in sums.unrevealed(training, round_).items():
+        try:
+            found[dealer] = node.get_bytes(keys.shares, member=dealer)
+        except HanseError as exc:
+            note(f"the bundle of {dealer} cannot be had: {exc}")
+    return found
 
 
 def vector(node: Node, posted: Vector, owner: Address, size: int) -> bytes:
     """A posted vector. Untrusted, naming its owner, where it is not what was posted."""
-    cid = _cid_of(posted, size)
+    cid = cid_of(posted, size)
+    if posted.leaves != sums.leaves_of(size):
+        raise Untrusted("a vector is not as long as the plan says", clause="leaves", seen=f"{posted.leaves} by {owner}",
+                        needed=sums.leaves_of(size))  # fmt: skip
     if not node.store.has(cid):
         node.fetch(cid, member=owner, limit=size)
     with node.store.open(cid) as file:
@@ -56,44 +80,7 @@ def vector(node: Node, posted: Vector, owner: Address, size: int) -> bytes:
     return data
 
 
-def require_same(total: bytes, round_: rules.Round) -> None:
-    """Untrusted, naming the poster, unless the sum posted is the one made again."""
-    posted = round_.total
-    assert posted is not None
-    ours = sums.vector_of(total, model.raw(posted.blob))
-    if ours != posted:
-        seen = f"{posted.root} by {round_.poster} in round {round_.number}"
-        raise Untrusted("a posted sum is not the sum of the contributions", clause="sum", seen=seen, needed=ours.root)
-
-
-def _dropouts(node: Node, training: rules.Training, round_: rules.Round, note: Note) -> sums.Dropouts:
-    gone = sums.dropped(training, round_)
-    if not gone:
-        return sums.NO_DROPOUTS
-    bundles = {dealer: node.get_bytes(keys.shares, member=dealer) for dealer, keys in gone.items()}
-    survivors = [training.seats[at].member for at in round_.vectors]
-    opened = {account: _opened_by(node, account, (training.id, round_.number), note) for account in survivors}
-    return sums.Dropouts({account: found for account, found in opened.items() if found}, bundles)
-
-
-def _opened_by(node: Node, account: Address, of: tuple[TrainingId, int], note: Note) -> OpenedShares | None:
-    """The shares that a survivor anchored for a round; None where it did not, or nobody serves them."""
-    for anchored in reversed(node.ledger.anchors.values()):
-        if anchored.owner != account or anchored.size != 1:
-            continue
-        try:
-            found = node.get_document(OpenedShares, anchored.list, member=account)
-        except Untrusted:
-            continue  # a list of something else
-        except Retry as exc:
-            note(f"what {account} anchored is served by nobody: {exc}")
-            return None
-        if (found.training, found.round) == of and found.member == account:
-            return found
-    return None
-
-
-def _cid_of(posted: Vector, size: int) -> Cid:
+def cid_of(posted: Vector, size: int) -> Cid:
     """A vector's CID: one raw block, or a tree of them."""
     digest = model.raw(posted.blob)
     return Cid.raw(digest) if size <= MIB else Cid.dag_pb(digest)

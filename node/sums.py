@@ -3,13 +3,14 @@
     round = round_of(place, training, ledger_round)
     total = total_of(place, training, ledger_round, blobs)      # the sum from public bytes, bit for bit
     assert vector_of(to_bytes(total), cid) == ledger_round.total
+    history_of(training)[-1]                                    # the transcript before the newest sum, and that sum
 
 Pure: bytes come in as arguments. The plan is the public document that says what the rounds compute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,13 @@ from federation import records
 from federation.algorithms import Algorithm, advance
 from federation.algorithms.known import named
 from federation.errors import FederationError
-from federation.securesum import Bundle, Context, Keys, Reveal, Roster, Round, Share, aggregate, recover
+from federation.securesum import Bundle, Context, Keys, Reveal, Roster, Round, Secrets, Share, aggregate, recover
 from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
 from node import canon, ledger, merkle, model
-from node.documents import OpenedShares
 from node.errors import Misuse, Untrusted
 from node.model import Address, Digest, TrainingId
+from node.signature import keccak
 
 PLAN_SCHEMA = "hanse/plan/1"
 PLAN_LIMIT = 1 << 20
@@ -134,57 +135,119 @@ def round_of(place: Place, training: ledger.Training, round_: ledger.Round) -> R
     return Round(context, roster_of(training), keys_by_member(training, round_), tuple(survivors))
 
 
-@dataclass(frozen=True)
-class Dropouts:
-    """What takes off the masks of those who posted keys and no contribution: the shares that each survivor opened, and
-    the bundles that the dropped members had dealt (bytes by dealer)."""
-
-    opened: Mapping[Address, OpenedShares]
-    bundles: Mapping[Address, bytes]
-
-
-NO_DROPOUTS = Dropouts({}, {})
-
-
-def dropped(training: ledger.Training, round_: ledger.Round) -> dict[Address, model.Keys]:
-    """The members that dropped out of a round whose survivors are final, with the keys they had posted."""
-    gone = sorted(round_.keys.keys() - round_.vectors.keys())
+def unrevealed(training: ledger.Training, round_: ledger.Round) -> dict[Address, model.Keys]:
+    """The members whose masks are taken off by others' shares, with the keys they had posted: those that dropped out
+    before contributing (their scalars), and survivors that stay silent (their seeds)."""
+    gone = sorted(round_.keys.keys() - round_.seeds.keys())
     return {training.seats[at].member: round_.keys[at] for at in gone}
 
 
 def total_of(
     place: Place, training: ledger.Training, round_: ledger.Round, blobs: Mapping[Address, bytes],
-    dropouts: Dropouts = NO_DROPOUTS,
+    bundles: Mapping[Address, bytes],
 ) -> Lanes:  # fmt: skip
-    """The round's sum from its contributions (`blobs` by member), the seeds on chain, and what opens the dropouts.
+    """The round's sum from its contributions (`blobs` by member), seeds and shares on chain, and `bundles` by dealer.
 
     Raises federation's Untrusted, naming the member, for a seed, a share or a vector that does not fit what was posted;
-    its Refused (clause `shares` or `bundle`) where too little is known of a member that dropped out.
+    its Refused (clause `shares` or `bundle`) where too little is known of a member that did not reveal.
     """
     sum_round = round_of(place, training, round_)
-    reveals = [_reveal_of(training.seats[at].member, seed, dropouts) for at, seed in round_.seeds.items()]
-    bundles = {
-        member_of(dealer): Bundle.parse(raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster)
-        for dealer, raw in dropouts.bundles.items()
-    }
     width = training.terms.ring
     lanes = {member_of(account): from_bytes(width, data) for account, data in blobs.items()}
-    return aggregate(sum_round, lanes, recover(sum_round, reveals, bundles))
+    return aggregate(sum_round, lanes, secrets_of(sum_round, training, round_, bundles))
 
 
-def _reveal_of(account: Address, seed: Digest, dropouts: Dropouts) -> Reveal:
-    given = dropouts.opened.get(account)
-    try:
-        shares = tuple(Share(member_of(one.dealer), bytes.fromhex(one.share)) for one in given.shares) if given else ()
-    except ValueError as exc:
-        raise Untrusted("opened shares that are no bytes", clause="shares", seen=account) from exc
-    return Reveal(member_of(account), seed=model.raw(seed), scalar_shares=shares)
+def secrets_of(
+    sum_round: Round, training: ledger.Training, round_: ledger.Round, bundles: Mapping[Address, bytes]
+) -> Secrets:
+    """Every secret that the sum needs, from what was revealed on chain. Raises as `total_of` does."""
+    parsed = {
+        member_of(dealer): Bundle.parse(raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster)
+        for dealer, raw in bundles.items()
+    }
+    return recover(sum_round, _reveals_of(training, round_), parsed)
+
+
+def _reveals_of(training: ledger.Training, round_: ledger.Round) -> list[Reveal]:
+    def shares(holder: int, *, of_survivors: bool) -> tuple[Share, ...]:
+        return tuple(
+            Share(member_of(training.seats[dealer].member), model.raw(share))
+            for (by, dealer), share in sorted(round_.shares.items())
+            if by == holder and (dealer in round_.vectors) == of_survivors
+        )
+
+    return [
+        Reveal(
+            member_of(training.seats[at].member), model.raw(seed),
+            scalar_shares=shares(at, of_survivors=False), seed_shares=shares(at, of_survivors=True),
+        )
+        for at, seed in sorted(round_.seeds.items())
+    ]  # fmt: skip
+
+
+def by_position(training: ledger.Training, dealers: Iterable[int], shares: Iterable[Share]) -> list[Digest]:
+    """Shares as the contract takes them: one for each dealer by ascending position, zero where the holder has none."""
+    held = {share.dealer: model.digest(share.share) for share in shares}
+    return [held.get(member_of(training.seats[at].member), model.ZERO) for at in sorted(dealers)]
+
+
+# --- the board's digests ---
+
+
+def rolled(digest: Digest, record: Any) -> Digest:
+    """keccak256(abi.encode(digest, record)) for a Post or a Sum: how `posts` and `transcript` go on."""
+    return model.digest(keccak(b"".join(_words(digest, record))))
+
+
+def first_transcript(terms: model.TrainingTerms) -> Digest:
+    return model.digest(keccak(b"".join(_words(terms))))
+
+
+def history_of(training: ledger.Training) -> tuple[tuple[Digest, model.Sum], ...]:
+    """Each sum that counts, oldest first, with the transcript before it."""
+    found: list[tuple[Digest, model.Sum]] = []
+    transcript, digests = first_transcript(training.terms), posts_digests(training)
+    for round_ in training.sums:
+        assert round_.total is not None
+        assert round_.poster is not None
+        keyed = sum(1 << at for at in round_.keys)
+        posts = digests[round_.posted]
+        one = model.Sum(round_.number, posts, keyed, round_.survivors, round_.total, round_.poster)
+        found.append((transcript, one))
+        transcript = rolled(transcript, one)
+    return tuple(found)
+
+
+def posts_digests(training: ledger.Training) -> list[Digest]:
+    """The contract's `posts` before the first post and after each."""
+    digests = [model.ZERO]
+    for post in training.posts:
+        digests.append(rolled(digests[-1], post))
+    return digests
+
+
+def _words(*values: Any) -> Iterator[bytes]:
+    """abi.encode of value types, records one field after the other: a word of 32 bytes each."""
+    for value in values:
+        if hasattr(value, "__slots__") and not isinstance(value, (str, int)):
+            yield from _words(*(getattr(value, name) for name in value.__slots__))
+        elif isinstance(value, int):
+            yield value.to_bytes(32, "big")
+        else:
+            yield model.raw(value).rjust(32, b"\0")
+
+
+# --- vectors ---
 
 
 def vector_of(data: bytes, cid_digest: bytes) -> model.Vector:
     """A vector's chain form: RFC 6962 root over 256-byte leaves, the digest in its CID, the number of leaves."""
-    leaves = -(-len(data) // merkle.LEAF_SIZE)
-    return model.Vector(model.digest(merkle.vector_root(data)), model.digest(cid_digest), leaves)
+    return model.Vector(model.digest(merkle.vector_root(data)), model.digest(cid_digest), leaves_of(len(data)))
+
+
+def leaves_of(size: int) -> int:
+    """Leaves of a vector's tree."""
+    return -(-size // merkle.LEAF_SIZE)
 
 
 def vector_size(plan: Plan, state: Any, *, width: int) -> int:

@@ -1,8 +1,9 @@
 """One member's part in one training: takes each step of the secure sum when the chain says that it is due.
 
 Every rule is elsewhere: the contract fixes roster, keys, survivors and deadlines, `federation` makes the pure steps,
-`sums` translates. What is decided is on disk, sealed, before its message leaves, so a member killed anywhere takes the
-same step again: the same keys, the identical contribution, the same answer.
+`sums` translates, `objections` says what is done about a wrong sum. What is decided is on disk, sealed, before its
+message leaves, so a member killed anywhere takes the same step again: the same keys, the identical contribution, the
+same answer.
 
     trainer = Trainer(node, training_id)
     while not trainer.finished(): trainer.step() or wait()
@@ -18,20 +19,19 @@ from federation.algorithms import advance, vector
 from federation.errors import FederationError
 from federation.errors import Refused as RefusedStep
 from federation.errors import Untrusted as UntrustedStep
-from federation.securesum import MemberState, Reveal, accept, contribute, deal, draw, reveal
+from federation.securesum import MemberState, accept, contribute, deal, draw, reveal, reveal_silent
 from federation.securesum.keys import publish
 from federation.securesum.round import Address as Member
 from federation.tables import Table
 from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
-from node import merkle, model, models, posted, sums, tables
-from node.documents import OpenedShare, OpenedShares, PublicKey, encode
+from node import model, models, objections, posted, sums, tables
+from node.documents import PublicKey
 from node.errors import HanseError, Refused, Retry, Untrusted
 from node.kept import Kept, drawn_share_key, has_share_key
 from node.ledger import training_of
-from node.model import NO_KEYS, Address, DatasetId, Digest, Keys, Phase, TrainingId
+from node.model import NO_KEYS, DatasetId, Digest, Keys, Phase, TrainingId, Vector
 from node.sealed import open_own
-from node.signature import checksummed
 from node.sums import Place, Plan
 from node.wiring import Node
 
@@ -41,13 +41,12 @@ TURN_SECONDS = 5
 LAPSE_SECONDS = 5
 """How long past a deadline a phase is left alone: what was sent in time may still be on its way."""
 
-_OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn")
+OVERTAKEN = ("WrongPhase", "WrongRound", "Late", "TooEarly", "AlreadyIn", "BadHistory", "Honest")
 """Refusals of the contract by which another member, or the clock, was a moment faster."""
-MIB = 1 << 20
 
-
-_SETTLED = (Phase.CONTRIBUTING, Phase.REVEALING)
-_ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING)
+_SETTLED = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.RECOVERING)
+_ROUND = (Phase.CONTRIBUTING, Phase.REVEALING, Phase.RECOVERING, Phase.AGGREGATING)
+_OPEN = (Phase.KEYING, *_ROUND, Phase.CHALLENGING)
 
 
 class Trainer:
@@ -59,7 +58,8 @@ class Trainer:
         self.place = place_of(node)
         self.plan = plan_of(node, self.training)
         self._table: Table | None = None
-        self._state, self._known = self.plan.steps.start(self.plan.params), 0
+        self._state: Any = self.plan.steps.start(self.plan.params)
+        self._known: list[Vector] = []
 
     @property
     def training(self) -> rules.Training:
@@ -76,8 +76,14 @@ class Trainer:
         """Do what is due now; whether anything was. Raises Untrusted where another member's bytes do not hold."""
         training = self.training
         position = training.position(self.node.me)
-        if position is None:
+        if position is None or (training.phase in _OPEN and training.barred >> position & 1):
             return False
+        try:
+            return self._object(training, position) or self._take(training, position)
+        except FederationError as exc:
+            raise translated(exc) from exc
+
+    def _take(self, training: rules.Training, position: int) -> bool:
         if training.phase <= Phase.AGGREGATING and self.node.clock() > training.deadline:
             return self._lapse(training, position)
         if training.phase in _SETTLED and not self.node.is_settled(training.block):
@@ -88,28 +94,64 @@ class Trainer:
             Phase.KEYING: self._key,
             Phase.CONTRIBUTING: self._contribute,
             Phase.REVEALING: self._reveal,
+            Phase.RECOVERING: self._recover,
             Phase.AGGREGATING: self._aggregate,
             Phase.CHALLENGING: self._finalize,
             Phase.FINAL: self._attest,
             Phase.VOID: self._wipe,
         }
         take = steps.get(training.phase)
-        try:
-            return take(training, position) if take else False
-        except FederationError as exc:
-            raise translated(exc) from exc
+        return take(training, position) if take else False
 
     def state(self) -> Any:
-        """The algorithm's state after all posted sums, each recomputed from its contributions before it counts."""
-        training = self.training
-        for round_ in training.rounds[self._known : training.round]:
-            total = self._recomputed(training, round_)
-            posted.require_same(total, round_)
-            self._state, self._known = self._after(training, total), round_.number + 1
+        """The algorithm's state after all posted sums, each recomputed from its contributions before it counts.
+
+        Raises Untrusted, naming the poster, where a posted sum is another one."""
+        wrong = self.wrong_sum()
+        if wrong is not None:
+            raise objections.untrusted(wrong)
         return self._state
+
+    def wrong_sum(self) -> objections.Wrong | None:
+        """The first posted sum that is not that of its contributions, and what it should have been."""
+        found = self.training.sums
+        if [round_.total for round_ in found[: len(self._known)]] != self._known:
+            self._forget()  # a sum that we counted was replaced
+        for round_ in found[len(self._known) :]:
+            total = self._recomputed(self.training, round_)
+            ours = posted.put_vector(self.node, self.id, total)
+            if ours != round_.total:
+                last = self.plan.steps.done(self.plan.params, self._after(self.training, total))
+                return objections.Wrong(round_, ours, last, len(total))
+            self._state = self._after(self.training, total)
+            self._known.append(ours)
+        return None
+
+    def _forget(self) -> None:
+        self._state, self._known = self.plan.steps.start(self.plan.params), []
 
     def _after(self, training: rules.Training, total: bytes) -> Any:
         return advance(self.plan.steps, self.plan.params, self._state, from_bytes(training.terms.ring, total))
+
+    # --- objections ---
+
+    def _object(self, training: rules.Training, position: int) -> bool:
+        """Act on a posted sum that is wrong, or that ends the training too early or too late."""
+        if training.phase not in _OPEN or not training.sums:
+            return False
+        objection = self.objection()
+        if objection is None or (objection.function == "challenge" and not self._my_turn(training, position)):
+            return False
+        return self._send(objection.function, *objection.args, key=objection.key(self.id))
+
+    def objection(self) -> objections.Objection | None:
+        """What is to be said against the sums as they stand; None where they are right. Wrong leaves that can be
+        shown are challenged; what cannot be shown is voted on."""
+        wrong = self.wrong_sum()
+        if wrong is None:
+            done = self.plan.steps.done(self.plan.params, self._state)
+            return objections.about_the_end(self.training, done=done)
+        return objections.against(self.node, self.place, self.training, wrong, note=self.kept.note)
 
     # --- the steps ---
 
@@ -121,7 +163,7 @@ class Trainer:
         return training.phase in _ROUND and position not in training.of(training.round).keys
 
     def _post_keys(self, training: rules.Training, position: int, number: int) -> bool:
-        if position in training.of(number).keys or number >= training.terms.rounds:
+        if position in training.of(number).keys:
             return False
         return self._send("postKeys", number, self._fresh_keys(training, number))
 
@@ -138,7 +180,8 @@ class Trainer:
         # The decision is on disk before a byte of the masked vector leaves: a resumed member makes the identical one.
         self.kept.put(number, secrets, shares)
         made = posted.put_vector(self.node, self.id, to_bytes(masked))
-        following = self._fresh_keys(training, number + 1) if number + 1 < training.terms.rounds else NO_KEYS
+        more = len(training.sums) + 1 < training.terms.rounds and position not in training.of(number + 1).keys
+        following = self._fresh_keys(training, number + 1) if more else NO_KEYS
         return self._send("contribute", number, made, following)
 
     def _reveal(self, training: rules.Training, position: int) -> bool:
@@ -146,24 +189,39 @@ class Trainer:
         round_ = training.of(number)
         if position not in round_.vectors or position in round_.seeds:
             return False
+        if not self._holds_all(training, round_):
+            return False
         secrets, shares = self.kept.required(number)
         secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
         # On disk before the seed is out: this member never answers for another survivor set.
         self.kept.put(number, secrets, shares)
-        if answer.scalar_shares:
-            self._open_dropouts(number, answer)
-        return self._send("reveal", number, model.digest(answer.seed))
+        dropped = round_.keys.keys() - round_.vectors.keys()
+        opened = sums.by_position(training, dropped, answer.scalar_shares)
+        return self._send("reveal", number, model.digest(answer.seed), opened)
 
-    def _open_dropouts(self, number: int, answer: Reveal) -> None:
-        """Anchor our shares of the dropped members' scalars. Others' may do where the alliance does not let us."""
-        shares = tuple(OpenedShare(_account(one.dealer), one.share.hex()) for one in answer.scalar_shares)
-        opened = OpenedShares(self.id, number, self.node.me, shares)
-        listed, root = self.node.put_document(opened), model.digest(merkle.root_of([encode(opened)]))
-        try:
-            self.node.send(f"shares:{self.id}:{number}", "Datasets", "anchor", root, 1, listed,
-                           purpose="open the shares of members that dropped out")  # fmt: skip
-        except Refused as no:
-            self.kept.note(f"our shares of members that dropped out: {no}")
+    def _holds_all(self, training: rules.Training, round_: rules.Round) -> bool:
+        """Whether every survivor's vector is here as posted: only then may our seed leave, so that a withheld vector
+        means that nobody's mask comes off. Whose vector we lack half-way to the deadline, we accuse."""
+        size = sums.vector_size(self.plan, self.state(), width=training.terms.ring)
+        lacking = posted.not_held(self.node, training, round_, size)
+        for position, why in lacking.items():
+            self.kept.note(f"the vector of {training.seats[position].member}: {why}")
+        if lacking and self.node.clock() >= training.deadline - training.terms.phase_seconds // 2:
+            bits = sum(1 << position for position in lacking)
+            self._send("accuse", round_.number, bits, of=f"{round_.number}:{bits}")
+        return not lacking
+
+    def _recover(self, training: rules.Training, position: int) -> bool:
+        """Open our shares of the seeds of survivors that stayed silent."""
+        number = training.round
+        round_ = training.of(number)
+        if position not in round_.seeds or position in round_.recovered:
+            return False
+        silent = round_.vectors.keys() - round_.seeds.keys()
+        secrets, shares = self.kept.required(number)
+        secrets, answer = reveal_silent(secrets, [sums.member_of(training.seats[at].member) for at in silent])
+        self.kept.put(number, secrets, shares)
+        return self._send("recover", number, sums.by_position(training, silent, answer.seed_shares))
 
     def _aggregate(self, training: rules.Training, position: int) -> bool:
         if not self._my_turn(training, position):
@@ -172,7 +230,7 @@ class Trainer:
         self.state()
         try:
             total = self._recomputed(training, round_)
-        except RefusedStep as no:  # too few shares of who dropped out: without them there is no sum, the phase lapses
+        except RefusedStep as no:  # too few shares of who did not reveal: without them there is no sum
             self.kept.note(str(no))
             return False
         made = posted.put_vector(self.node, self.id, total)
@@ -268,18 +326,20 @@ class Trainer:
 
     def _my_turn(self, training: rules.Training, position: int, *, since: int | None = None) -> bool:
         """What any member may post falls to one after the other: first to the round's own, then to the next in line."""
-        start = since if since is not None else training.deadline - training.terms.phase_seconds
+        terms = training.terms
+        lasts = terms.challenge_seconds if training.phase == Phase.CHALLENGING else terms.phase_seconds
+        start = since if since is not None else training.deadline - lasts
         place_in_line = (position - training.round) % len(training.seats)
         return self.node.clock() >= start + place_in_line * TURN_SECONDS
 
-    def _send(self, function: str, *args: Any, of: str = "") -> bool:
+    def _send(self, function: str, *args: Any, of: str = "", key: str = "") -> bool:
         """Post it, once for each round (or `of` something else). False where others, or the clock, were faster."""
         which = of or next((str(arg) for arg in args if isinstance(arg, int)), "")
         try:
-            self.node.send(f"{function}:{self.id}:{which}", "Trainings", function, self.id, *args,
+            self.node.send(key or f"{function}:{self.id}:{which}", "Trainings", function, self.id, *args,
                            purpose=f"{function} in a training")  # fmt: skip
         except Refused as no:
-            if no.clause not in _OVERTAKEN:
+            if no.clause not in OVERTAKEN:
                 raise
             self.node.follow()
             return False
@@ -324,7 +384,3 @@ def translated(exc: FederationError) -> HanseError:
         culprit = f"0x{exc.culprit.hex()}" if exc.culprit else None
         return Untrusted(exc.message, clause=exc.clause, seen=culprit)
     return Refused(exc.message, clause=exc.clause, seen=getattr(exc, "seen", None), needed=getattr(exc, "needed", None))
-
-
-def _account(member: Member) -> Address:
-    return checksummed(member.hex())

@@ -5,6 +5,7 @@ The steps of the secure sum are `trainer`'s; what they compute is `federation`'s
     opened = open_training(node, plan, seats=4)
     join(node, opened.id, dataset)
     run(node, opened.id, deadline_seconds=600)
+    challenge(node, opened.id)                      # where a posted sum is wrong
     result(node, opened.id)
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from federation.algorithms.evaluation import Evaluation
+from federation.errors import FederationError
 from node import ledger as rules
 from node import model, models
 from node.chain import typed
@@ -27,7 +29,7 @@ from node.kept import share_key
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
 from node.sums import Plan
-from node.trainer import Trainer, is_over, place_of, plan_of, table_of
+from node.trainer import Trainer, is_over, place_of, plan_of, table_of, translated
 from node.wiring import Node
 
 
@@ -48,6 +50,18 @@ class JoinedTraining:
     tx: TxHash
     gas: int
     already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """What was said against a posted sum: by `challenge`, which voids it, or by `overrule`, a vote."""
+
+    id: TrainingId
+    round: int
+    poster: Address
+    by: str
+    tx: TxHash
+    gas: int
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,24 @@ def run(
     return result(node, number)
 
 
+def challenge(node: Node, number: TrainingId) -> Objected:
+    """Make every posted sum again, and object to the first wrong one; a running node does so by itself.
+
+    Raises Refused where all sums are right, and in the contract's words where it does not let us object.
+    """
+    trainer = Trainer(node, number)
+    try:
+        objection = trainer.objection()
+    except FederationError as exc:
+        raise translated(exc) from exc
+    if objection is None:
+        raise Refused("every posted sum is that of its contributions", clause="sum",
+                      seen=f"{len(trainer.training.sums)} right sums", needed="a wrong one")  # fmt: skip
+    sent = node.send(objection.key(number), "Trainings", objection.function, number, *objection.args,
+                     purpose=f"{objection.function} in a training")  # fmt: skip
+    return Objected(number, objection.round, objection.poster, objection.function, sent.tx, sent.gas)
+
+
 def result(node: Node, number: TrainingId) -> Result:
     """What the sums say, derived here from the plan and the posted sums. NotFinal before the last round."""
     training = training_of(node.ledger, number)
@@ -165,7 +197,7 @@ def result(node: Node, number: TrainingId) -> Result:
     trained = models.model_of(plan, state, number)
     return Result(
         id=number, title=plan.title, algorithm=plan.algorithm, phase=training.phase.name.lower(),
-        rounds=training.round, records=models.records_of(state), columns=trained.columns,
+        rounds=len(training.sums), records=models.records_of(state), columns=trained.columns,
         weights=tuple(trained.weights.tolist()), evaluation=models.evaluation_of(state), model=training.model,
         attested=tuple(sorted(training.attested)),
     )  # fmt: skip

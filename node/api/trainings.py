@@ -36,6 +36,7 @@ class Opening(BaseModel):
     params: dict[str, Any]
     seats: int = Field(ge=3, le=64)
     minimum: int = Field(3, ge=3, le=64)
+    spares: int = Field(2, ge=0, le=255)
     epsilon: int = Field(0, ge=0, le=1 << 31)
     join_seconds: int = Field(86_400, ge=1, le=1 << 31)
     phase_seconds: int = Field(3_600, ge=1, le=1 << 31)
@@ -79,6 +80,12 @@ def rounds(node: OurNode, number: TrainingPath) -> Any:
 def join(node: OurNode, number: TrainingPath, asked: Joining) -> Any:
     """Join with the current version of one of our datasets; its records stay here."""
     return plain(training.join(node, number, DatasetId(asked.dataset)))
+
+
+@operating.post("/trainings/{number}/challenge", **one(training.Objected, 404, 409, 502, 504))
+def challenge(node: OurNode, number: TrainingPath) -> Any:
+    """Make every posted sum again and void the first wrong one. A running node does so by itself."""
+    return plain(training.challenge(node, number))
 
 
 @reading.get("/trainings/{number}/result", **one(training.Result, 404, 502, 504))

@@ -1,6 +1,7 @@
 """Checks 13 to 19: plans, contributions, reveals, sums, transcripts, models, privacy budgets.
 
-Every sum is made again from the masked vectors and the revealed seeds, bit for bit, and the model again from the sums.
+Every sum is made again from the masked vectors, the revealed seeds and the opened shares, bit for bit, and the model
+again from the sums. Rounds that were lost gave no sum: of theirs there are only rules and transcripts to judge.
 
     check_trainings(sheet, history, blobs)
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from federation.algorithms import advance
@@ -19,11 +21,10 @@ from node import merkle, model, models, sums
 from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
-from node.documents import OpenedShares, PublicKey
+from node.documents import PublicKey
 from node.errors import HanseError, Retry, Untrusted
 from node.ledger import Round, Seat, Training
-from node.model import Digest, Event, Phase, Vector
-from node.signature import keccak
+from node.model import Address, Digest, Event, Phase, Reason, Vector
 from node.store import Cid, dag
 
 _OPEN = "the training is not finished"
@@ -47,7 +48,7 @@ def _small(training: Training) -> Iterator[Cid]:
     yield Cid.raw(model.raw(training.terms.plan))
     for seat in training.seats:
         yield Cid.raw(model.raw(seat.hpke))
-    for round_ in training.rounds:
+    for round_ in _judged(training):
         for vector in (*round_.vectors.values(), *([round_.total] if round_.total else [])):
             if vector.leaves <= RAW_LEAVES:
                 yield vector_cid(vector)
@@ -99,12 +100,16 @@ def _check_key(blobs: Blobs, seat: Seat) -> None:
 # --- 14, 15, 16 ---
 
 
+def _judged(training: Training) -> list[Round]:
+    """Rounds that gave a sum, or may still; not those that were lost, nor the one that made the training void."""
+    begun = [round_ for round_ in training.rounds if round_.vectors and round_.lost == Reason.NONE]
+    return [round_ for round_ in begun if round_.total is not None or training.phase != Phase.VOID]
+
+
 def _check_rounds(sheet: Sheet, history: History, blobs: Blobs, training: Training) -> list[bytes | None]:
     """The sum of each round where it is certain. What the plan says of a vector's size bounds what is read of it."""
     totals: list[bytes | None] = []
-    for round_ in training.rounds:
-        if not round_.vectors:
-            break  # keys for a round that has not begun, or never came because the training ended before it
+    for round_ in _judged(training):
         size = _size(blobs, training, totals)
         totals.append(_check_round(sheet, history, blobs, (training, round_, size)))
     return totals
@@ -173,11 +178,10 @@ def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round
     place = sums.Place(history.chain.chain_id, history.directory.address("Trainings"))
     contributions = {training.seats[p].member: blobs.vector(vector) for p, vector in round_.vectors.items()}
     try:
-        dropouts = _dropouts(history, blobs, training, round_)
-        total = to_bytes(sums.total_of(place, training, round_, contributions, dropouts))
+        total = to_bytes(sums.total_of(place, training, round_, contributions, _bundles(blobs, training, round_)))
     except Unopened as exc:
-        who = ", ".join(sums.dropped(training, round_))
-        raise Retry(f"a member dropped out, and what opens its masks is not public: {exc}", clause="dropped",
+        who = ", ".join(sums.unrevealed(training, round_))
+        raise Retry(f"a member did not reveal, and what opens its masks is not public: {exc}", clause="shares",
                     seen=who) from exc  # fmt: skip
     except FederationError as exc:
         raise Untrusted(f"the round does not add up: {exc}", clause=exc.clause) from exc
@@ -190,27 +194,15 @@ def _check_sum(history: History, blobs: Blobs, training: Training, round_: Round
     return total
 
 
-def _dropouts(history: History, blobs: Blobs, training: Training, round_: Round) -> sums.Dropouts:
-    """The shares that survivors anchored for the round, and the bundles of the members that dropped out."""
-    gone = sums.dropped(training, round_)
-    if not gone:
-        return sums.NO_DROPOUTS
-    survivors = {training.seats[position].member for position in round_.vectors}
-    opened = {}
-    for _, anchored in history.said(model.Anchored):
-        if anchored.owner in survivors and anchored.size == 1:
-            found = _opened(blobs, anchored.list)
-            if found and (found.training, found.round, found.member) == (training.id, round_.number, anchored.owner):
-                opened[anchored.owner] = found
-    return sums.Dropouts(opened, {dealer: blobs.block(keys.shares) for dealer, keys in gone.items()})
-
-
-def _opened(blobs: Blobs, listed: Digest) -> OpenedShares | None:
-    """What an anchor names, where that is opened shares; check 12 says so where it is not served."""
-    try:
-        return blobs.document(OpenedShares, listed)
-    except (Retry, Untrusted):
-        return None
+def _bundles(blobs: Blobs, training: Training, round_: Round) -> dict[Address, bytes]:
+    """The share bundles of those who did not reveal, as far as they are served: they tell good shares from false."""
+    found = {}
+    for dealer, keys in sums.unrevealed(training, round_).items():
+        try:
+            found[dealer] = blobs.block(keys.shares)
+        except (Retry, Untrusted):
+            continue  # a dealer that left may have taken its bundle along: its shares are checked by what they open
+    return found
 
 
 def _shown(vector: Vector) -> str:
@@ -228,41 +220,39 @@ def blob_of(data: bytes) -> Digest:
 
 def _check_transcript(history: History, training: Training) -> None:
     """17. Each sum's transcript rolls over the terms, every key and vector posted before it, and the earlier sums."""
-    transcript, posts = keccak(_words(*_values(training.terms))), bytes(32)
+    transcript, posts = sums.first_transcript(training.terms), model.ZERO
+    keyed = 0
+    posted: dict[int, tuple[Digest, model.Sum]] = {}
     for event in history.events:
         said = event.said
         if getattr(said, "id", None) != training.id:
             continue
-        if isinstance(said, model.Keyed):
-            posts = keccak(_words(posts, said.member, said.position, said.round, *_values(said.keys)))
-        elif isinstance(said, model.Contributed):
-            posted = (*_values(said.vector), *_values(said.next))
-            posts = keccak(_words(posts, said.member, said.position, said.round, *posted))
+        if isinstance(said, (model.Keyed, model.Contributed)):
+            posts = sums.rolled(posts, _post(said))
+        elif isinstance(said, model.PhaseChanged) and said.phase == Phase.CONTRIBUTING:
+            keyed = said.members
         elif isinstance(said, model.Aggregated):
-            summed = (*_values(said.vector), said.poster)
-            transcript = keccak(_words(transcript, said.round, posts, said.survivors, *summed))
-            _check_said(event, said.transcript, model.digest(transcript))
+            made = model.Sum(said.round, posts, keyed, said.survivors, said.vector, said.poster)
+            posted[said.round] = (transcript, made)
+            transcript = sums.rolled(transcript, made)
+            _check_said(event, said.transcript, transcript)
+        elif isinstance(said, model.Corrected):
+            before, wrong = posted[said.round]
+            made = replace(wrong, vector=said.vector, poster=said.by)
+            posted[said.round] = (before, made)
+            transcript = sums.rolled(before, made)
+            _check_said(event, said.transcript, transcript)
+
+
+def _post(said: model.Keyed | model.Contributed) -> model.Post:
+    vector, keys = (model.NO_VECTOR, said.keys) if isinstance(said, model.Keyed) else (said.vector, said.next)
+    return model.Post(said.member, said.position, said.round, vector, keys)
 
 
 def _check_said(event: Event, seen: Digest, needed: Digest) -> None:
     if seen != needed:
         what = f"event {event.seq}: the transcript does not cover what was posted"
         raise Untrusted(what, clause="transcript", seen=seen, needed=needed)
-
-
-def _values(record: model.TrainingTerms | model.Keys | Vector) -> Sequence[str | int]:
-    return [getattr(record, name) for name in record.__slots__]
-
-
-def _words(*values: str | int | bytes) -> bytes:
-    """abi.encode of value types: one word of 32 bytes each."""
-    return b"".join(_word(value) for value in values)
-
-
-def _word(value: str | int | bytes) -> bytes:
-    if isinstance(value, int):
-        return value.to_bytes(32, "big")
-    return (model.raw(value) if isinstance(value, str) else value).rjust(32, b"\0")
 
 
 # --- 18, 19 ---

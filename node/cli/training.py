@@ -24,6 +24,7 @@ def open_(
     plan: Annotated[Path, Argument(metavar="PLAN", help='JSON: {"title": ..., "algorithm": ..., "params": {...}}.')],
     seats: Annotated[int, Option(help="How many members may join.", min=3, max=64)],
     minimum: Annotated[int, Option(help="How few members are enough.", min=3, max=64)] = 3,
+    spares: Annotated[int, Option(help="How many rounds may be lost for want of members.", min=0, max=255)] = 2,
     epsilon: Annotated[int, Option(help="Thousandths of epsilon it spends of each dataset's budget.", min=0)] = 0,
     join: Annotated[int, Option("--join-seconds", help="How long members may join.", min=1)] = 86_400,
     phase: Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)] = 3_600,
@@ -37,6 +38,7 @@ def open_(
         _plan(plan),
         seats=seats,
         minimum=minimum,
+        spares=spares,
         epsilon=epsilon,
         join_seconds=join,
         phase_seconds=phase,
@@ -82,6 +84,14 @@ def take_part(
     with run.node(keys=True) as node, progress() as report:
         number = training.of(node.ledger)
         return story.run(node, number, deadline_seconds=deadline, progress=lambda phase: report(phase, 0, None))
+
+
+@verb(app, "challenge", example="hanse training challenge 0x77aa01c2")
+def challenge(run: Run, training: TrainingArg) -> Any:
+    """Make every posted sum again and void the first wrong one. A running node does so by itself."""
+    from node import training as story
+
+    return run.story(story.challenge, training)
 
 
 @verb(app, "result", example="hanse training result 0x77aa01c2")

@@ -184,7 +184,9 @@ def _voided(said: model.Voided, ledger: Ledger, at: Position) -> None:
         rule(reason == VOID.get(found.phase), "reason", seen=reason.name, needed=VOID.get(found.phase))
         rule(late(found, at), "deadline", seen=at.time, needed=found.deadline)
         rule(_hopeless(found), "nothing left to do", seen=count(found), needed=found.needed)
-    ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=reason, dispute=None)
+    wrong = found.dispute.round if found.dispute and reason == Reason.WRONG_AGGREGATE else found.round + 1
+    rounds = tuple(replace(r, total=None, poster=None) if r.number >= wrong else r for r in found.rounds)
+    ledger.trainings[said.id] = replace(found, phase=Phase.VOID, void=reason, dispute=None, rounds=rounds)
 
 
 @on(model.Finalized)
