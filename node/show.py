@@ -105,8 +105,18 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class LostRound:
+    """A round that gave no sum that counts, and why."""
+
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
-    """`rounds` are the sums posted so far, of `of`; `model` is the digest of the result, None before it is final."""
+    """`rounds` are the sums posted so far, of `of`; `lost` the rounds that gave none and why, `spares` how many more may be
+    lost for want of members; `barred` whom it goes on without; `model` the digest of the result, None before it is final.
+    """
 
     id: TrainingId
     opener: Address
@@ -116,6 +126,9 @@ class Training:
     seats: int
     rounds: int
     of: int
+    lost: tuple[LostRound, ...]
+    spares: int
+    barred: tuple[Address, ...]
     epsilon: int
     model: Digest | None
     void: str | None
@@ -201,8 +214,11 @@ def training(found: rules.Training) -> Training:
         deadline=found.deadline,
         members=tuple(seat.member for seat in found.seats),
         seats=found.terms.seats,
-        rounds=found.round,
+        rounds=len(found.sums),
         of=found.terms.rounds,
+        lost=tuple(LostRound(r.number, r.lost.name.lower()) for r in found.rounds if r.lost),
+        spares=found.spares,
+        barred=tuple(seat.member for at, seat in enumerate(found.seats) if found.barred >> at & 1),
         epsilon=found.terms.epsilon,
         model=None if found.model == ZERO else found.model,
         void=found.void.name.lower() if found.void else None,
@@ -210,9 +226,9 @@ def training(found: rules.Training) -> Training:
 
 
 def rounds(found: rules.Training) -> tuple[Round, ...]:
-    """The sums posted so far."""
+    """The sums posted so far that count."""
     shown = []
-    for one in found.rounds:
+    for one in found.sums:
         if one.total is not None and one.poster is not None:
             members = tuple(found.seats[position].member for position in sorted(one.vectors))
             shown.append(Round(one.number, members, one.poster, one.total.root, one.total.blob, one.total.leaves))
