@@ -49,13 +49,18 @@ def point_of(scalar: bytes) -> bytes:
     return coincurve.PublicKey.from_secret(scalar).format(compressed=False)[1:]
 
 
+def shared_point(scalar: bytes, point: bytes) -> bytes:
+    """Q = s P as x || y. Raises ValueError if `point` is not on the curve."""
+    return coincurve.PublicKey(b"\x04" + point).multiply(scalar).format(compressed=False)[1:]
+
+
 def pair_key(context: Context, *, mine: Address, scalar: bytes, other: Address, point: bytes) -> bytes:
     """k_uv = SHA-256(tag, chain, ledger, training, round, lower address, higher address, Q), Q = s_u P_v as x || y.
 
     Untrusted, naming `other`, if its point is not on the curve.
     """
     try:
-        shared = coincurve.PublicKey(b"\x04" + point).multiply(scalar).format(compressed=False)[1:]
+        shared = shared_point(scalar, point)
     except ValueError as exc:
         raise Untrusted("a round key is no point of secp256k1", clause="point", culprit=other) from exc
     low, high = sorted((mine, other))

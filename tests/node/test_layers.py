@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
-        "canon", "merkle", "signature", "policy", "documents", "ledger", "sums", "models", "development_keys",
+        "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models", "development_keys",
         "encryption", "patricia",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
