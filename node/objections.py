@@ -55,8 +55,23 @@ def against(
     except HanseError as exc:
         note(f"the sum posted by {wrong.round.poster} cannot be shown: {exc}")
         return _overrule(training, wrong)
-    proof = _evidence(node, place, training, wrong, false, note)
+    block = evidence.first_difference(posted.vector(node, wrong.ours, node.me, wrong.size), false or b"")
+    proof = evidence_for(node, place, training, wrong, block, false=false or b"", note=note)
     return _objection("challenge", wrong.round, proof, wrong.ours, wrong.last)
+
+
+def evidence_for(
+    node: Node, place: Place, training: ledger.Training, wrong: Wrong, block: int, *, false: bytes,
+    note: Callable[[str], None],
+) -> model.Evidence:  # fmt: skip
+    """Evidence about a block, from what is here: contributions, secrets that were revealed, the posted sum."""
+    round_ = wrong.round
+    owners = {at: (vector, training.seats[at].member) for at, vector in round_.vectors.items()}
+    vectors = {at: posted.vector(node, vector, owner, wrong.size) for at, (vector, owner) in owners.items()}
+    sum_round = sums.round_of(place, training, round_)
+    secrets = sums.secrets_of(sum_round, training, round_, posted.bundles(node, training, round_, note))
+    data = evidence.Bytes(vectors, false)
+    return evidence.evidence_of(sums.history_of(training), sum_round, secrets, data, block)
 
 
 def about_the_end(training: ledger.Training, *, done: bool) -> Objection | None:
@@ -86,7 +101,8 @@ def _posted_sum(node: Node, wrong: Wrong) -> bytes | None:
 
 
 def _overrule(training: ledger.Training, wrong: Wrong) -> Objection:
-    before, newest = sums.history_of(training)[-1]
+    history = sums.history_of(training)
+    newest, before = history.sums[-1], evidence.rolled(history.start, history.sums[:-1])
     if newest.round != wrong.round.number:
         raise untrusted(wrong)
     return _objection("overrule", wrong.round, before, newest, wrong.ours, wrong.last)
@@ -96,10 +112,3 @@ def _objection(function: str, round_: ledger.Round, *args: Any) -> Objection:
     assert round_.total is not None
     assert round_.poster is not None
     return Objection(function, args, round_.number, round_.poster, round_.total)
-
-
-def _evidence(
-    node: Node, place: Place, training: ledger.Training, wrong: Wrong, false: bytes | None,
-    note: Callable[[str], None],
-) -> model.Evidence:  # fmt: skip
-    raise NotImplementedError

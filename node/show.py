@@ -114,8 +114,8 @@ class LostRound:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """`rounds` are the sums posted so far, of `of`; `lost` the rounds that gave none and why, `spares` how many more may be
-    lost for want of members; `barred` whom it goes on without; `model` the digest of the result, None before it is final.
+    """`rounds`: the sums posted so far, of `of`. `lost`: the rounds that gave none and why; `spares`: how many more may
+    be lost for want of members. `barred`: whom it goes on without. `model`: the result's digest, once it is final.
     """
 
     id: TrainingId

@@ -3,7 +3,7 @@
     round = round_of(place, training, ledger_round)
     total = total_of(place, training, ledger_round, blobs)      # the sum from public bytes, bit for bit
     assert vector_of(to_bytes(total), cid) == ledger_round.total
-    history_of(training)[-1]                                    # the transcript before the newest sum, and that sum
+    history_of(training).sums[-1]                               # the newest sum as the contract hashed it
 
 Pure: bytes come in as arguments. The plan is the public document that says what the rounds compute.
 """
@@ -23,8 +23,8 @@ from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
 from node import canon, ledger, merkle, model
 from node.errors import Misuse, Untrusted
+from node.evidence import History, rolled, start_of
 from node.model import Address, Digest, TrainingId
-from node.signature import keccak
 
 PLAN_SCHEMA = "hanse/plan/1"
 PLAN_LIMIT = 1 << 20
@@ -191,50 +191,24 @@ def by_position(training: ledger.Training, dealers: Iterable[int], shares: Itera
     return [held.get(member_of(training.seats[at].member), model.ZERO) for at in sorted(dealers)]
 
 
-# --- the board's digests ---
+# --- what the board remembers ---
 
 
-def rolled(digest: Digest, record: Any) -> Digest:
-    """keccak256(abi.encode(digest, record)) for a Post or a Sum: how `posts` and `transcript` go on."""
-    return model.digest(keccak(b"".join(_words(digest, record))))
+def history_of(training: ledger.Training) -> History:
+    """The sums that count, oldest first, and all posts."""
+    return History(start_of(training.terms), tuple(_sums(training)), training.posts)
 
 
-def first_transcript(terms: model.TrainingTerms) -> Digest:
-    return model.digest(keccak(b"".join(_words(terms))))
-
-
-def history_of(training: ledger.Training) -> tuple[tuple[Digest, model.Sum], ...]:
-    """Each sum that counts, oldest first, with the transcript before it."""
-    found: list[tuple[Digest, model.Sum]] = []
-    transcript, digests = first_transcript(training.terms), posts_digests(training)
+def _sums(training: ledger.Training) -> Iterator[model.Sum]:
+    digests = [model.ZERO]
+    for post in training.posts:
+        digests.append(rolled(digests[-1], [post]))
     for round_ in training.sums:
         assert round_.total is not None
         assert round_.poster is not None
         keyed = sum(1 << at for at in round_.keys)
         posts = digests[round_.posted]
-        one = model.Sum(round_.number, posts, keyed, round_.survivors, round_.total, round_.poster)
-        found.append((transcript, one))
-        transcript = rolled(transcript, one)
-    return tuple(found)
-
-
-def posts_digests(training: ledger.Training) -> list[Digest]:
-    """The contract's `posts` before the first post and after each."""
-    digests = [model.ZERO]
-    for post in training.posts:
-        digests.append(rolled(digests[-1], post))
-    return digests
-
-
-def _words(*values: Any) -> Iterator[bytes]:
-    """abi.encode of value types, records one field after the other: a word of 32 bytes each."""
-    for value in values:
-        if hasattr(value, "__slots__") and not isinstance(value, (str, int)):
-            yield from _words(*(getattr(value, name) for name in value.__slots__))
-        elif isinstance(value, int):
-            yield value.to_bytes(32, "big")
-        else:
-            yield model.raw(value).rjust(32, b"\0")
+        yield model.Sum(round_.number, posts, keyed, round_.survivors, round_.total, round_.poster)
 
 
 # --- vectors ---

@@ -79,7 +79,8 @@ class Trainer:
         if position is None or (training.phase in _OPEN and training.barred >> position & 1):
             return False
         try:
-            return self._object(training, position) or self._take(training, position)
+            objection = self.objection() if training.phase in _OPEN and training.sums else None
+            return self._object(training, position, objection) if objection else self._take(training, position)
         except FederationError as exc:
             raise translated(exc) from exc
 
@@ -135,12 +136,9 @@ class Trainer:
 
     # --- objections ---
 
-    def _object(self, training: rules.Training, position: int) -> bool:
-        """Act on a posted sum that is wrong, or that ends the training too early or too late."""
-        if training.phase not in _OPEN or not training.sums:
-            return False
-        objection = self.objection()
-        if objection is None or (objection.function == "challenge" and not self._my_turn(training, position)):
+    def _object(self, training: rules.Training, position: int, objection: objections.Objection) -> bool:
+        """Instead of building on a wrong sum. One proof is enough, so it goes by turns; votes need many."""
+        if objection.function == "challenge" and not self._my_turn(training, position):
             return False
         return self._send(objection.function, *objection.args, key=objection.key(self.id))
 

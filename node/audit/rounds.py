@@ -17,7 +17,7 @@ from federation.algorithms import advance
 from federation.errors import FederationError
 from federation.errors import Refused as Unopened
 from federation.vectors import from_bytes, to_bytes
-from node import merkle, model, models, sums
+from node import evidence, merkle, model, models, sums
 from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
@@ -220,7 +220,7 @@ def blob_of(data: bytes) -> Digest:
 
 def _check_transcript(history: History, training: Training) -> None:
     """17. Each sum's transcript rolls over the terms, every key and vector posted before it, and the earlier sums."""
-    transcript, posts = sums.first_transcript(training.terms), model.ZERO
+    transcript, posts = evidence.start_of(training.terms), model.ZERO
     keyed = 0
     posted: dict[int, tuple[Digest, model.Sum]] = {}
     for event in history.events:
@@ -228,19 +228,19 @@ def _check_transcript(history: History, training: Training) -> None:
         if getattr(said, "id", None) != training.id:
             continue
         if isinstance(said, (model.Keyed, model.Contributed)):
-            posts = sums.rolled(posts, _post(said))
+            posts = evidence.rolled(posts, [_post(said)])
         elif isinstance(said, model.PhaseChanged) and said.phase == Phase.CONTRIBUTING:
             keyed = said.members
         elif isinstance(said, model.Aggregated):
             made = model.Sum(said.round, posts, keyed, said.survivors, said.vector, said.poster)
             posted[said.round] = (transcript, made)
-            transcript = sums.rolled(transcript, made)
+            transcript = evidence.rolled(transcript, [made])
             _check_said(event, said.transcript, transcript)
         elif isinstance(said, model.Corrected):
             before, wrong = posted[said.round]
             made = replace(wrong, vector=said.vector, poster=said.by)
             posted[said.round] = (before, made)
-            transcript = sums.rolled(before, made)
+            transcript = evidence.rolled(before, [made])
             _check_said(event, said.transcript, transcript)
 
 

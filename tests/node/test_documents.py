@@ -12,8 +12,6 @@ from node.documents import (
     Column,
     Envelope,
     Manifest,
-    OpenedShare,
-    OpenedShares,
     PublicKey,
     Receipt,
     ReceiptList,
@@ -24,7 +22,7 @@ from node.documents import (
     encode,
 )
 from node.errors import Untrusted
-from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time, TrainingId
+from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time
 
 ALICE, BOB = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)
 DATASET, GRANT = DatasetId("0x" + "11" * 32), GrantId("0x" + "22" * 32)
@@ -40,7 +38,6 @@ RECORDS: list[Any] = [
     Receipt(GRANT, DATASET, 1, "bafk", 12, 1, Time(1)),
     ReceiptList((ZERO,)),
     PublicKey(ALICE, "00"),
-    OpenedShares(TrainingId("0x" + "33" * 32), 1, ALICE, (OpenedShare(BOB, "00"),)),
 ]
 
 

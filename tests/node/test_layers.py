@@ -10,11 +10,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
-        "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models", "development_keys",
-        "encryption", "patricia",
+        "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
+        "development_keys", "encryption", "patricia",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
-    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "trainer", "tokens", "show", "status"},
+    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "tokens", "show",
+               "status"},
     "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from federation.simulate import pooled
-from node import model, posted, training
+from node import model, objections, posted, sums, training
 from node.audit import Finding, audit
 from node.errors import NotFound, Refused, Untrusted
 from node.kept import share_key_name
@@ -77,7 +77,7 @@ def posted_sums(people: People, number: TrainingId) -> list[bytes]:
     found = next(iter(people.values())).node.ledger.trainings[number]
     by_account = {person.me: person.node for person in people.values()}
     sums = []
-    for round_ in found.rounds:
+    for round_ in found.sums:
         if round_.total is not None and round_.poster is not None:
             store = by_account[round_.poster].store
             sums.append(store.get_block(_cid(round_.total.blob)))
@@ -153,43 +153,141 @@ def test_the_turn_passes_on_when_a_member_is_away(people: People, tmp_path: Path
     assert work(some, away, until=lambda: False, patience=1)[0] == ("bob", "aggregating 0")
 
 
-def test_a_false_sum_is_found_by_the_others_and_ends_their_part(people: People, tmp_path: Path) -> None:
-    """Bob posts a sum that is off by one: the others say so, name him, and neither contribute nor attest again."""
-    some = {name: people[name] for name in ("alice", "bob", "carol")}
-    number, _ = joined(some, plan(3, rounds=3), tmp_path)
-    part = trainers(some, number)
+def post_false_sum(some: People, part: dict[str, Trainer], number: TrainingId, *, served: bool = True) -> bytes:
+    """Bob posts a sum that is off by one in its first lane; `served`: whether others can read it."""
     node = some["bob"].node
     work(some, part, until=lambda: node.ledger.trainings[number].phase == Phase.AGGREGATING)
-    honest = part["bob"]._recomputed(node.ledger.trainings[number], node.ledger.trainings[number].of(0))
+    training_ = node.ledger.trainings[number]
+    honest = part["bob"]._recomputed(training_, training_.of(training_.round))
     false = posted.put_vector(node, number, bytes([honest[0] ^ 1]) + honest[1:])
-    node.send("test:false sum", "Trainings", "aggregate", number, 0, false, False, purpose="a false sum")
+    if not served:
+        node.store.unpin(_cid(false.blob), f"training {number}")
+        node.store.collect(grace_seconds=0)
+        assert not node.store.has(_cid(false.blob))
+    node.send(f"test:false sum {training_.round}", "Trainings", "aggregate", number, training_.round, false, False,
+              purpose="a false sum")  # fmt: skip
     follow_all(some)
-    for name in ("alice", "carol"):
-        error = refused(part[name].step, Untrusted, "sum", 7)
-        assert node.me in str(error.seen)
-        refused(lambda name=name: training.run(some[name].node, number, deadline_seconds=5), Untrusted, "sum", 7)
-    assert not node.follow().trainings[number].of(1).vectors
+    return honest
 
 
-def test_a_wrong_vector_is_not_summed(people: People, tmp_path: Path) -> None:
-    """Carol posts the root of one vector and serves another: nobody takes it, and she is named."""
+def test_a_false_sum_is_voided_by_proof_and_the_training_goes_on(people: People, tmp_path: Path) -> None:
+    """Bob posts a sum that is off by one: a member proves it on chain, Bob is barred, and the right sum counts."""
+    number, paths = joined(people, plan(4, rounds=3), tmp_path, phase_seconds=60)
+    part = trainers(people, number)
+    post_false_sum(people, part, number)
+    error = refused(lambda: part["alice"].state(), Untrusted, "sum", 7)
+    assert people["bob"].me in str(error.seen)
+    others = {name: part[name] for name in ("alice", "carol", "dave")}
+    acts = work(people, others, until=lambda: bool(people["alice"].node.ledger.trainings[number].barred))
+    ((prover, _),) = acts  # one proof is enough
+    end_without(people, others, number)
+    found = people["alice"].node.follow().trainings[number]
+    assert found.phase == Phase.FINAL
+    assert found.of(0).poster == people[prover].me
+    assert found.barred == 1 << found.position(people["bob"].me)
+    assert [r.number for r in found.rounds if r.lost == Reason.WRONG_AGGREGATE] == [1]
+    expected = [together(plan_of(people, number), paths).totals[0]]
+    assert posted_sums(people, number)[:1] == expected
+    assert audited(people, number, tmp_path) == []
+
+
+def end_without(people: People, others: dict[str, Trainer], number: TrainingId) -> None:
+    """The others go on to the end, past the deadlines of who is away."""
+    for _ in range(20):
+        work(people, others, until=lambda: all(t.finished() for t in others.values()), patience=2)
+        if all(trainer.finished() for trainer in others.values()):
+            return
+        pass_time(people, 90)
+    raise AssertionError(f"not finished: {people['alice'].node.ledger.trainings[number].phase.name}")
+
+
+def test_a_false_sum_that_nobody_can_read_is_outvoted(people: People, tmp_path: Path) -> None:
+    """Bob serves no byte of his false sum, so no leaf can be shown: three of four say what it should be."""
+    number, paths = joined(people, plan(4, rounds=2), tmp_path, phase_seconds=60)
+    part = trainers(people, number)
+    honest = post_false_sum(people, part, number, served=False)
+    others = {name: part[name] for name in ("alice", "carol", "dave")}
+    end_without(people, others, number)
+    found = people["alice"].node.follow().trainings[number]
+    assert found.phase == Phase.FINAL
+    assert found.barred == 1 << found.position(people["bob"].me)
+    assert posted_sums(people, number)[0] == honest == together(plan_of(people, number), paths).totals[0]
+    assert audited(people, number, tmp_path) == []
+
+
+def test_a_sum_that_ends_the_training_too_early_is_outvoted(people: People, tmp_path: Path) -> None:
+    number, _ = joined(people, plan(4, rounds=2), tmp_path, phase_seconds=60)
+    part = trainers(people, number)
+    node = people["bob"].node
+    work(people, part, until=lambda: node.ledger.trainings[number].phase == Phase.AGGREGATING)
+    honest = part["bob"]._recomputed(node.ledger.trainings[number], node.ledger.trainings[number].of(0))
+    made = posted.put_vector(node, number, honest)
+    node.send("test:early end", "Trainings", "aggregate", number, 0, made, True, purpose="an early end")
+    follow_all(people)
+    assert node.ledger.trainings[number].phase == Phase.CHALLENGING
+    others = {name: part[name] for name in ("alice", "carol", "dave")}
+    end_without(people, others, number)
+    found = node.follow().trainings[number]
+    assert (found.phase, len(found.sums)) == (Phase.FINAL, 2)
+
+
+def test_a_right_sum_cannot_be_challenged(people: People, tmp_path: Path) -> None:
     some = {name: people[name] for name in ("alice", "bob", "carol")}
     number, _ = joined(some, plan(3), tmp_path)
     part = trainers(some, number)
-    send = some["carol"].node.send
+    node = some["carol"].node
+    work(some, part, until=lambda: bool(node.ledger.trainings[number].sums))
+    refused(lambda: training.challenge(node, number), Refused, "sum", 4)
+    found = node.ledger.trainings[number]
+    first, plan_ = found.of(0), part["carol"].plan
+    assert first.total is not None
+    size = sums.vector_size(plan_, plan_.steps.start(plan_.params), width=64)
+    wrong = objections.Wrong(first, first.total, False, size)
+    right = posted.vector(node, first.total, node.me, size)
+    proof = objections.evidence_for(node, part["carol"].place, found, wrong, 0, false=right, note=print)
+    refused(
+        lambda: node.send("test:honest", "Trainings", "challenge", number, proof, wrong.ours, False, purpose="a lie"),
+        Refused, "Honest", 4,
+    )  # fmt: skip
 
-    def lie(key: str, contract: str, function: str, *args: Any, **purpose: Any) -> Any:
-        args = tuple(replace(a, root=model.digest(os.urandom(32))) if isinstance(a, model.Vector) else a for a in args)
+
+def test_a_challenge_by_hand_is_what_a_running_node_sends(people: People, tmp_path: Path) -> None:
+    some = {name: people[name] for name in ("alice", "bob", "carol")}
+    number, _ = joined(some, plan(3, rounds=3), tmp_path)
+    part = trainers(some, number)
+    post_false_sum(some, part, number)
+    said = training.challenge(some["alice"].node, number)
+    assert (said.by, said.round, said.poster) == ("challenge", 0, some["bob"].me)
+    found = some["alice"].node.ledger.trainings[number]
+    assert found.of(0).poster == some["alice"].me
+
+
+@pytest.mark.parametrize("lie", ["root", "leaves"])
+def test_a_withheld_or_false_vector_costs_its_maker_and_no_spare(people: People, tmp_path: Path, lie: str) -> None:
+    """Carol posts the root of one vector and serves another: nobody reveals a seed, she is barred, the others go on."""
+    number, _ = joined(people, plan(4), tmp_path, phase_seconds=60)
+    part = trainers(people, number)
+    send = people["carol"].node.send
+    change = {"root": model.digest(os.urandom(32))} if lie == "root" else {"leaves": 1000}
+
+    def lying(key: str, contract: str, function: str, *args: Any, **purpose: Any) -> Any:
+        args = tuple(replace(a, **change) if isinstance(a, model.Vector) else a for a in args)
         return send(key, contract, function, *args, **purpose)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(some["carol"].node, "send", lie)
-        node = some["alice"].node
-        work(some, part, until=lambda: node.ledger.trainings[number].phase == Phase.AGGREGATING)
-    for name in ("alice", "bob"):
-        pass_time(some, 2 * TURN_SECONDS)
-        error = refused(part[name].step, Untrusted, "root", 7)
-        assert some["carol"].me in str(error.seen)
+        patched.setattr(people["carol"].node, "send", lying)
+        node = people["alice"].node
+        work(people, part, until=lambda: node.ledger.trainings[number].phase == Phase.REVEALING)
+    others = {name: part[name] for name in ("alice", "bob", "dave")}
+    assert work(people, others, until=lambda: False, patience=2) == []
+    assert node.follow().trainings[number].of(0).seeds == {}
+    end_without(people, others, number)
+    found = node.follow().trainings[number]
+    assert found.phase == Phase.FINAL
+    assert found.barred == 1 << found.position(people["carol"].me)
+    assert (found.of(0).lost, found.spares) == (Reason.WITHHELD, found.terms.spares)
+    assert [sorted(r.vectors) for r in found.sums] == [[0, 1, 3]] * len(found.sums)
+    assert audited(people, number, tmp_path) == []
 
 
 def test_a_roster_that_stays_too_small_is_void_with_its_reason(people: People, tmp_path: Path) -> None:
@@ -212,34 +310,63 @@ def test_a_roster_that_stays_too_small_is_void_with_its_reason(people: People, t
             person.node.keys.get_secret(share_key_name(number))
 
 
-@pytest.mark.parametrize(
-    ("silent_from", "reason"),
-    [
-        (Phase.KEYING, None),
-        (Phase.CONTRIBUTING, None),
-        (Phase.REVEALING, Reason.SILENT_AT_REVEAL),
-    ],
-)
-def test_a_silent_member_does_not_stop_the_others_for_ever(
-    people: People, tmp_path: Path, silent_from: Phase, reason: Reason | None
-) -> None:
-    """Past the deadline the others end the phase by themselves: they go on without Dave where the sum allows it."""
-    number, paths = joined(people, plan(4), tmp_path, phase_seconds=30)
+@pytest.mark.parametrize("silent_from", [Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING])
+def test_a_silent_member_does_not_stop_the_others(people: People, tmp_path: Path, silent_from: Phase) -> None:
+    """Past the deadline the others end the phase by themselves, and go on without Dave; what he contributed counts."""
+    number, paths = joined(people, plan(4), tmp_path, phase_seconds=60)
     part = trainers(people, number)
     node = people["alice"].node
     work(people, part, until=lambda: node.ledger.trainings[number].phase == silent_from)
     others = {name: part[name] for name in ("alice", "bob", "carol")}
-    for _ in range(12):
-        work(people, others, until=lambda: all(t.finished() for t in others.values()), patience=2)
-        if all(t.finished() for t in others.values()):
-            break
-        pass_time(people, 60)
+    end_without(people, others, number)
     found = node.follow().trainings[number]
-    if reason is not None:
-        assert (found.phase, found.void) == (Phase.VOID, reason)
-        return
     assert found.phase == Phase.FINAL
-    assert posted_sums(people, number) == list(together(plan_of(people, number), paths[:3]).totals)
+    counted = 4 if silent_from >= Phase.REVEALING else 3
+    first = together(plan_of(people, number), paths[:counted]).totals[0]
+    assert posted_sums(people, number)[0] == first
+    assert bool(found.of(0).recovered) == (silent_from == Phase.REVEALING)
+    assert audited(people, number, tmp_path) == []
+
+
+def test_one_dropped_and_one_silent_in_the_same_round(people: People, tmp_path: Path) -> None:
+    """Five members would do with two away; four with a threshold of three do with one, and say why two are too many."""
+    number, _ = joined(people, plan(4), tmp_path, phase_seconds=60)
+    part = trainers(people, number)
+    node = people["alice"].node
+    work(people, part, until=lambda: node.ledger.trainings[number].phase == Phase.CONTRIBUTING)
+    three = {name: part[name] for name in ("alice", "bob", "carol")}
+    for _ in range(4):
+        work(people, three, until=lambda: node.ledger.trainings[number].phase == Phase.REVEALING, patience=2)
+        if node.ledger.trainings[number].phase == Phase.REVEALING:
+            break
+        pass_time(people, 90)
+    two = {name: part[name] for name in ("alice", "bob")}
+    end_without(people, two, number)
+    found = node.follow().trainings[number]
+    assert (found.phase, found.void) == (Phase.VOID, Reason.SILENT_AT_REVEAL)
+
+
+@pytest.mark.parametrize(("spares", "lost"), [(0, []), (1, [0])])
+def test_with_too_few_members_the_training_goes_on_or_ends_as_its_terms_say(
+    people: People, tmp_path: Path, spares: int, lost: list[int]
+) -> None:
+    """Two of four are away for a while: the round is lost, and with a spare the training waits for them."""
+    number, paths = joined(people, plan(4), tmp_path, phase_seconds=60, spares=spares)
+    part = trainers(people, number)
+    node = people["alice"].node
+    work(people, part, until=lambda: node.ledger.trainings[number].phase == Phase.CONTRIBUTING)
+    two = {name: part[name] for name in ("alice", "bob")}
+    work(people, two, until=lambda: False, patience=2)
+    pass_time(people, 90)
+    work(people, two, until=lambda: False, patience=2)
+    found = node.follow().trainings[number]
+    assert [r.number for r in found.rounds if r.lost] == lost
+    if not spares:
+        assert (found.phase, found.void) == (Phase.VOID, Reason.TOO_FEW_CONTRIBUTIONS)
+        return
+    assert (found.phase, found.round) == (Phase.KEYING, 1)
+    end_without(people, part, number)
+    assert posted_sums(people, number) == list(together(plan_of(people, number), paths).totals)
     assert audited(people, number, tmp_path) == []
 
 

@@ -1,0 +1,50 @@
+"""A training of 32 members on a real chain, each with a home, keys and a gateway of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.model import Phase
+from tests.chain.peers import ZERO_FEES, anvil
+from tests.stories.alliance import Person, alliance, pass_time
+from tests.stories.sharing import joined, plan
+from tests.stories.test_training import posted_sums, together, trainers, work
+
+NAMES = tuple(f"member {number:02}" for number in range(32))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Person]]:
+    with anvil(*ZERO_FEES) as rpc, alliance(tmp_path_factory.mktemp("homes"), rpc, NAMES) as found:
+        yield found
+
+
+@pytest.mark.timeout(600)
+def test_thirty_two_members_sum_exactly_with_some_away(many: dict[str, Person], tmp_path: Path) -> None:
+    """Two drop out before they contribute and one falls silent before it reveals: the sum is that of the thirty."""
+    number, paths = joined(many, plan(32), tmp_path, phase_seconds=600)
+    part = trainers(many, number)
+    node = many[NAMES[0]].node
+
+    def go_on_to(phase: Phase, away: int) -> None:
+        there = {name: part[name] for name in NAMES[: 32 - away]}
+        for _ in range(2):
+            work(many, there, until=lambda: node.ledger.trainings[number].phase == phase, patience=1)
+            if node.ledger.trainings[number].phase != phase:
+                pass_time(many, 700)
+        assert node.ledger.trainings[number].phase == phase
+
+    go_on_to(Phase.CONTRIBUTING, 0)
+    go_on_to(Phase.REVEALING, 2)
+    go_on_to(Phase.AGGREGATING, 3)
+    there = {name: part[name] for name in NAMES[:29]}
+    work(many, there, until=lambda: bool(node.ledger.trainings[number].sums), patience=1)
+    round_ = node.ledger.trainings[number].of(0)
+    assert (len(round_.keys), len(round_.vectors), len(round_.seeds), len(round_.recovered)) == (32, 30, 29, 29)
+    plan_ = part[NAMES[0]].plan
+    assert posted_sums(many, number) == [together(plan_, paths[:30]).totals[0]]
+    for trainer in there.values():
+        assert trainer.wrong_sum() is None
