@@ -109,7 +109,7 @@ contract Trainings is Phases {
         for (uint256 at; at < 64; ++at) {
             uint64 one = uint64(1) << uint8(at);
             if (positions & one == 0) continue;
-            if (_votes(keccak256(abi.encode(id, round, at)), bit) >= board.threshold) culprits |= one;
+            if (_votes(board, keccak256(abi.encode(id, round, at)), bit) >= board.threshold) culprits |= one;
         }
         if (culprits == 0) return;
         _bar(id, board, culprits);
@@ -146,11 +146,13 @@ contract Trainings is Phases {
         if (!within && board.phase != Phase.Challenging) revert NotJoined(msg.sender);
         FraudProof.requireWrong(evidence, board.transcript, board.ring, id);
         Sum calldata wrong = evidence.sums[0];
+        _notBy(wrong.poster);
         _log(2, abi.encode(Challenged.selector, id, msg.sender, wrong.round, evidence.block, SEQ));
         if (!within) {
             _barPoster(id, board, wrong.poster);
             _void(id, board, Reason.WrongAggregate);
         } else {
+            _requireVector(vector);
             _correct(id, board, evidence.before, wrong, evidence.sums.length - 1, vector, last);
         }
     }
@@ -160,10 +162,12 @@ contract Trainings is Phases {
         (, uint64 bit) = _free(id, board);
         bytes32 transcript = keccak256(abi.encode(before, newest));
         if (transcript != board.transcript) revert BadHistory();
+        _notBy(newest.poster);
+        _requireVector(vector);
         bytes32 said = keccak256(abi.encode(vector, last));
         if (said == keccak256(abi.encode(newest.vector, board.phase == Phase.Challenging))) revert Honest();
         _log(2, abi.encode(Overruled.selector, id, msg.sender, newest.round, vector, last, SEQ));
-        if (_votes(keccak256(abi.encode(id, transcript, said)), bit) < board.threshold) return;
+        if (_votes(board, keccak256(abi.encode(id, transcript, said)), bit) < board.threshold) return;
         _correct(id, board, before, newest, 0, vector, last);
     }
 
@@ -202,7 +206,6 @@ contract Trainings is Phases {
         Vector calldata vector,
         bool last
     ) private {
-        _requireVector(vector);
         _barPoster(id, board, wrong.poster);
         board.lost += uint16(later) + (board.phase == Phase.Challenging ? 0 : 1);
         (board.revealed, board.recovered) = (0, 0);
@@ -211,6 +214,7 @@ contract Trainings is Phases {
         board.transcript = transcript;
         bool ends = _ends(board, last);
         _log(2, abi.encode(Corrected.selector, id, msg.sender, wrong.round, vector, transcript, ends, SEQ));
+        if (!ends && _tooFew(board, _everyone(board))) return _void(id, board, Reason.WrongAggregate);
         _toNext(id, board, ends);
     }
 
@@ -231,9 +235,9 @@ contract Trainings is Phases {
         }
     }
 
-    /// How many members have now said so.
-    function _votes(bytes32 what, uint64 bit) private returns (uint256) {
-        return _count(_said[what] |= bit);
+    /// How many members have now said so, without those who have been barred since.
+    function _votes(Board storage board, bytes32 what, uint64 bit) private returns (uint256) {
+        return _count((_said[what] |= bit) & ~board.barred);
     }
 
     /// Whether the sum that is being posted ends the training's rounds.
@@ -273,6 +277,11 @@ contract Trainings is Phases {
     function _free(TrainingId id, Board storage board) private view returns (uint16 position, uint64 bit) {
         (position, bit) = _seated(id);
         if (board.barred & bit != 0) revert BarredFrom(id, msg.sender);
+    }
+
+    /// Nobody takes the place of its own sum: it would be barred and the poster at once.
+    function _notBy(address poster) private view {
+        if (poster == msg.sender) revert NotExpected(msg.sender);
     }
 
     function _requireTerms(Terms calldata terms) private pure {

@@ -227,12 +227,13 @@ interface ITrainings is IRunningHash {
     function aggregate(TrainingId id, uint16 round, Vector calldata vector, bool last) external;
 
     /// Show a posted sum to be wrong, until the training is final. Its poster is barred. By a member, `vector` (and `last`) take the
-    /// wrong one's place, open to challenge in turn; by anybody else, in the challenge window only, the training is void. A right sum
-    /// reverts Honest.
+    /// wrong one's place, open to challenge in turn; by anybody else, in the challenge window only, the training is void. It is void too
+    /// where rounds are left and too few members to run them. A right sum reverts Honest; its own poster is NotExpected.
     function challenge(TrainingId id, Evidence calldata evidence, Vector calldata vector, bool last) external;
 
     /// Vote on the newest sum (`newest`, with the transcript `before` it), where its poster withholds its bytes so that nobody can show
-    /// a wrong leaf, or ended too early or too late: as `threshold` members say the same, it is replaced and its poster barred.
+    /// a wrong leaf, or ended too early or too late: as `threshold` members, its poster and the barred not counted, say the same, it is
+    /// replaced and its poster barred.
     function overrule(TrainingId id, bytes32 before, Sum calldata newest, Vector calldata vector, bool last) external;
 
     /// After the challenge window: final, with the model's digest.

@@ -93,7 +93,7 @@ abstract contract Phases is ITrainings, RunningHash {
 
     /// After a sum: to the next round, or, where it was the last, to the challenge window.
     function _toNext(TrainingId id, Board storage board, bool ends) internal {
-        if (ends) _enter(id, board, Phase.Challenging, board.contributed, board.challengeSeconds);
+        if (ends) _enter(id, board, Phase.Challenging, board.contributed & ~board.barred, board.challengeSeconds);
         else _toNextRound(id, board);
     }
 
@@ -165,7 +165,7 @@ abstract contract Phases is ITrainings, RunningHash {
         return board.minimum > board.threshold ? board.minimum : board.threshold;
     }
 
-    function _tooFew(Board storage board, uint64 posted) private view returns (bool) {
+    function _tooFew(Board storage board, uint64 posted) internal view returns (bool) {
         return _count(posted) < _need(board);
     }
 }

@@ -80,6 +80,27 @@ WORDS: dict[str, Words] = {
     ),
     "BadKeys": Words("the round's keys are not well formed"),
     "BadVector": Words("the vector's digests or size are not well formed"),
+    "BadCount": Words(
+        "another number of shares is needed", "have", "need", "one for each missing member, zero for none"
+    ),
+    "BadPositions": Words("only members that contributed to this round can be accused", "given", "allowed"),
+    "BarredFrom": Words(
+        "the training goes on without that member", "who", hint="a correction or an accusation barred it"
+    ),
+    "Honest": Words("the sum is right, or stands already", hint="compare it with the sum your node makes"),
+    "BadHistory": Words(
+        "those sums do not lead to the present transcript", hint="follow the chain to its head, try again"
+    ),
+    "BadPosts": Words(
+        "the posts do not lead to the sum, or lack those positions", "lacking", hint="take them from the chain"
+    ),
+    "BadLeaf": Words("a leaf does not lead to the root that was posted", "which", hint="fetch the vector again"),
+    "BadSecret": Words(
+        "a seed or scalar is not the one its member committed to", "which", hint="recover it from shares"
+    ),
+    "BadPoint": Words(
+        "a shared point is not the product of its two keys", "which", hint="make it again from the scalar"
+    ),
 }
 
 _ERROR, _PANIC = bytes.fromhex("08c379a0"), bytes.fromhex("4e487b71")

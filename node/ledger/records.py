@@ -129,6 +129,7 @@ class Dispute:
     reason: Reason
     round: int
     culprits: int
+    by: Address
     barred: bool = False
 
 

@@ -22,6 +22,7 @@ from node.model import (
     Reason,
     TrainingId,
     Use,
+    Vector,
 )
 
 
@@ -83,6 +84,7 @@ def _contributed(said: model.Contributed, ledger: Ledger, at: Position) -> None:
     found, round_ = posting(ledger, said, Phase.CONTRIBUTING, at)
     rule(said.position in round_.keys, "posted keys for the round", seen=said.position)
     rule(said.position not in round_.vectors, "contributes once", seen=said.position)
+    whole(said.vector)
     after = found.of(said.round + 1)
     following = said.next.x != ZERO
     rule(not following or said.position not in after.keys, "keyed once", seen=said.position)
@@ -129,6 +131,7 @@ def _aggregated(said: model.Aggregated, ledger: Ledger, at: Position) -> None:
     found = training(ledger, said.id, Phase.AGGREGATING)
     in_time(found, at)
     free(found, said.poster)
+    whole(said.vector)
     rule(said.round == found.round and found.ended is None, "round", seen=said.round, needed=found.round)
     round_ = found.of(said.round)
     rule(said.survivors == bits(round_.vectors), "survivors", seen=said.survivors, needed=bits(round_.vectors))
@@ -145,11 +148,12 @@ def _aggregated(said: model.Aggregated, ledger: Ledger, at: Position) -> None:
 def _round_lost(said: model.RoundLost, ledger: Ledger, at: Position) -> None:
     found, reason = training(ledger, said.id), Reason(said.reason)
     rule(said.round == found.round and found.ended is None, "round", seen=said.round, needed=found.round)
-    rule(found.free.bit_count() >= found.needed, "enough members to go on", seen=found.free.bit_count())
+    rule(not _too_few(found), "enough members to go on", seen=found.free.bit_count())
     spares = found.spares
     if reason == Reason.WITHHELD:
         acted_on(found, reason)
     else:
+        rule(found.dispute is None, "the dispute's consequence", seen=reason.name)
         rule(reason == VOID.get(found.phase) and found.phase in SPARED, "reason", seen=reason.name)
         rule(late(found, at) and count(found) < found.needed, "too few, past the deadline", seen=count(found))
         rule(spares > 0, "a spare round", seen=spares)
@@ -160,6 +164,7 @@ def _round_lost(said: model.RoundLost, ledger: Ledger, at: Position) -> None:
 @on(model.PhaseChanged)
 def _phase_changed(said: model.PhaseChanged, ledger: Ledger, at: Position) -> None:
     found, phase = training(ledger, said.id), Phase(said.phase)
+    rule(found.dispute is None, "the dispute's consequence", seen=phase.name)
     number = found.round + (found.ended is False)
     rule(said.round == number, "round", seen=said.round, needed=number)
     _require_due(found, phase, at)
@@ -178,8 +183,14 @@ def _voided(said: model.Voided, ledger: Ledger, at: Position) -> None:
     rule(said.round == found.round, "round", seen=said.round, needed=found.round)
     if found.dispute is not None:
         acted_on(found, reason)
-        enough = reason == Reason.WITHHELD and found.free.bit_count() >= found.needed
-        rule(not enough, "too few members to go on", seen=found.free.bit_count(), needed=found.needed)
+        if reason == Reason.WITHHELD:
+            rule(_too_few(found), "too few members to go on", seen=found.free.bit_count(), needed=found.needed)
+        else:  # nobody of the training has put a sum in the wrong one's place
+            position = found.position(found.dispute.by)
+            rule(position is None or found.barred >> position & 1 == 1, "a correction", seen=found.dispute.by)
+    elif found.ended is False:  # corrected, and rounds are left
+        rule(reason == Reason.WRONG_AGGREGATE, "reason", seen=reason.name)
+        rule(_too_few(found), "too few members to go on", seen=found.free.bit_count(), needed=found.needed)
     else:
         rule(reason == VOID.get(found.phase), "reason", seen=reason.name, needed=VOID.get(found.phase))
         rule(late(found, at), "deadline", seen=at.time, needed=found.deadline)
@@ -239,6 +250,7 @@ _WHEN_LATE = _WHEN_ALL | {Phase.REVEALING: Phase.RECOVERING}
 def _require_due(found: Training, phase: Phase, at: Position) -> None:
     """Refuse a phase that is not the one in turn."""
     if found.ended is not None:
+        rule(found.ended or not _too_few(found), "enough members to go on", seen=found.free.bit_count())
         following = bits(found.of(found.round + 1).keys).bit_count() >= found.needed
         need = Phase.CHALLENGING if found.ended else Phase.CONTRIBUTING if following else Phase.KEYING
         return rule(phase == need, "phase", seen=phase.name, needed=need.name)
@@ -255,6 +267,8 @@ def _expected(training: Training, phase: Phase, round_: Round) -> int:
         return training.free
     if phase == Phase.RECOVERING:
         return bits(round_.seeds)
+    if phase == Phase.CHALLENGING:
+        return bits(round_.vectors) & ~training.barred
     return bits(round_.keys if phase == Phase.CONTRIBUTING else round_.vectors)
 
 
@@ -281,11 +295,16 @@ def _complete(training: Training) -> bool:
     return count(training) == waits.get(training.phase)
 
 
+def _too_few(training: Training) -> bool:
+    """Whether too few are left for another round."""
+    return training.free.bit_count() < training.needed
+
+
 def _hopeless(training: Training) -> bool:
     """Whether a phase past its deadline leaves nothing but to make the training void."""
     if training.phase == Phase.AGGREGATING:
         return True
-    spare = training.phase in SPARED and training.spares > 0 and training.free.bit_count() >= training.needed
+    spare = training.phase in SPARED and training.spares > 0 and not _too_few(training)
     return count(training) < _enough(training) and not spare
 
 
@@ -293,10 +312,13 @@ def _hopeless(training: Training) -> bool:
 
 
 def training(ledger: Ledger, number: TrainingId, *phases: Phase) -> Training:
+    """The training, in one of these phases; without them, for an event that carries out what was decided."""
     found = ledger.trainings.get(number)
     rule(found is not None, "an open training", seen=number)
     assert found is not None
     rule(not phases or found.phase in phases, "phase", seen=found.phase.name, needed=[p.name for p in phases])
+    settled = found.dispute is None and found.ended is None
+    rule(not phases or settled, "what was decided comes first", seen=found.phase.name)
     return found
 
 
@@ -328,6 +350,10 @@ def in_time(found: Training, at: Position) -> None:
 
 def late(found: Training, at: Position) -> bool:
     return at.time > found.deadline
+
+
+def whole(vector: Vector) -> None:
+    rule(ZERO not in (vector.root, vector.blob) and vector.leaves > 0, "a vector", seen=vector.root)
 
 
 def acted_on(found: Training, reason: Reason) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
-from local_chain import ROOT, Alliance, anvil, digest, found, person, version
+from local_chain import MEMBER, ROOT, Alliance, anvil, digest, found, person, version
+from training_steps import Run, keyed
 from web3 import Web3
 
 sys.path.append(str(ROOT / "scripts"))
@@ -33,6 +35,23 @@ def alliance(founded: Alliance) -> Iterator[Alliance]:
     snapshot = founded.w3.provider.make_request("evm_snapshot", [])["result"]
     yield founded
     assert founded.w3.provider.make_request("evm_revert", [snapshot])["result"] is True
+
+
+@pytest.fixture(scope="session")
+def begun(w3: Web3) -> Run:
+    """A training of five contributing to their first round, any three of whom are enough; one spare."""
+    alliance = found(w3, [(person(i).address, MEMBER, digest(f"card {i}")) for i in range(5)])
+    people = [person(i) for i in range(5)]
+    return keyed(alliance, people, minimum=3, threshold=3, rounds=3, spares=1, phaseSeconds=100_000)
+
+
+@pytest.fixture
+def five(begun: Run) -> Iterator[Run]:
+    """As it began, for each test."""
+    ask = begun.alliance.w3.provider.make_request
+    snapshot = ask("evm_snapshot", [])["result"]
+    yield replace(begun)
+    assert ask("evm_revert", [snapshot])["result"] is True
 
 
 @pytest.fixture

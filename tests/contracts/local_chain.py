@@ -289,6 +289,7 @@ def keys(label: str) -> tuple[bytes, int, bytes, bytes]:
 
 
 NO_KEYS = (ZERO, 0, ZERO, ZERO)
+NO_VECTOR = (ZERO, ZERO, 0)
 
 
 def vector(label: str, leaves: int = 4096) -> tuple[bytes, bytes, int]:
@@ -304,6 +305,7 @@ def plan(**changes: Any) -> dict[str, Any]:
         "minimum": 3,
         "threshold": 3,
         "rounds": 2,
+        "spares": 0,
         "joinSeconds": 600,
         "phaseSeconds": 300,
         "challengeSeconds": 900,

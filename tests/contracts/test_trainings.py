@@ -3,11 +3,11 @@
 import pytest
 from eth_abi.abi import encode
 from eth_utils import keccak
-from local_chain import MEMBER, NO_KEYS, ZERO, digest, events, found, keys, person, plan, refusal, vector
+from local_chain import MEMBER, NO_KEYS, NO_VECTOR, ZERO, digest, events, found, keys, person, plan, refusal, vector
 from test_members import pausing, state_change
-from training_steps import PHASES, keyed, opened, published
+from training_steps import NO_EVIDENCE, NO_SUM, PHASES, keyed, opened, published, rolled
 
-TERMS = "(bytes32,uint8,uint16,uint16,uint16,uint16,uint32,uint32,uint32,uint48)"
+TERMS = "(bytes32,uint8,uint16,uint16,uint16,uint16,uint8,uint32,uint32,uint32,uint48)"
 KEYS = "(bytes32,uint8,bytes32,bytes32)"
 VECTOR = "(bytes32,bytes32,uint32)"
 
@@ -79,8 +79,8 @@ def test_posts_and_transcript_are_recomputed_from_the_events(alliance, three):
     run.key_all()
     posts = ZERO
     for position, who in enumerate(three):
-        posted = [posts, who.address, position, 0, keys(f"{who.address} 0")]
-        posts = keccak(encode(["bytes32", "address", "uint16", "uint16", KEYS], posted))
+        posted = [posts, who.address, position, 0, NO_VECTOR, keys(f"{who.address} 0")]
+        posts = keccak(encode(["bytes32", "address", "uint16", "uint16", VECTOR, KEYS], posted))
     run.contribute_all()
     for position, who in enumerate(three):
         posted = [posts, who.address, position, 0, vector(f"{who.address} 0"), keys(f"{who.address} 1")]
@@ -88,8 +88,7 @@ def test_posts_and_transcript_are_recomputed_from_the_events(alliance, three):
     assert run.state()["posts"] == posts
     run.reveal_all()
     (event,) = events(alliance.trainings, run.aggregate(), "Aggregated")
-    summed = [transcript, 0, posts, 0b111, vector("sum 0"), three[0].address]
-    expected = keccak(encode(["bytes32", "uint16", "bytes32", "uint64", VECTOR, "address"], summed))
+    expected = rolled(transcript, (0, posts, 0b111, 0b111, vector("sum 0"), three[0].address))
     assert event["transcript"] == run.state()["transcript"] == expected
 
 
@@ -115,7 +114,7 @@ def test_a_member_that_missed_a_round_posts_keys_and_returns(alliance, four):
     run.lapse()
     run.key(four[3], 1)
     for who in four[:3]:
-        run.reveal(who)
+        run.reveal(who, shares=[ZERO])
     (event,) = events(alliance.trainings, run.aggregate(), "PhaseChanged")
     assert (PHASES[event["phase"]], event["members"]) == ("Contributing", 0b1111)
     run.contribute(four[3], 1)
@@ -191,13 +190,6 @@ def test_contributing_lapses(alliance, four, posted, after):
     assert after != "Void" or void_reason(alliance, receipt) == 3
 
 
-def test_a_silent_survivor_voids_the_training(alliance, summing, three):
-    summing.contribute_all()
-    summing.reveal(three[0])
-    assert void_reason(alliance, summing.lapse()) == 4
-    assert summing.state()["revealed"] == 0b001
-
-
 def test_no_sum_in_time_voids_the_training(alliance, summing):
     summing.contribute_all()
     summing.reveal_all()
@@ -233,7 +225,7 @@ def test_late_joins_keys_reveals_and_sums_are_refused(alliance, three, dave):
     run = keyed(alliance, three)
     run.contribute_all()
     alliance.sleep(301)
-    assert refusal(run.call.reveal(run.id, 0, ZERO), by=three[0])[0] == "Late"
+    assert refusal(run.call.reveal(run.id, 0, ZERO, []), by=three[0])[0] == "Late"
     run = keyed(alliance, three)
     run.contribute_all()
     run.reveal_all()
@@ -294,11 +286,15 @@ def test_an_unknown_training_is_unknown_to_every_function(alliance, alice):
         calls.join(none, none, 1, none),
         calls.postKeys(none, 0, keys("k")),
         calls.contribute(none, 0, vector("v"), NO_KEYS),
-        calls.reveal(none, 0, ZERO),
+        calls.reveal(none, 0, ZERO, []),
         calls.aggregate(none, 0, vector("v"), False),
         calls.finalize(none, none),
         calls.attest(none, none),
         calls.lapse(none),
+        calls.recover(none, 0, []),
+        calls.accuse(none, 0, 1),
+        calls.overrule(none, none, NO_SUM, vector("v"), False),
+        calls.challenge(none, NO_EVIDENCE, vector("v"), False),
     ):
         assert refusal(call, by=alice) == ("UnknownTraining", none)
 
@@ -394,7 +390,7 @@ def test_each_post_counts_once(alliance, three):
     run.contribute(three[1])
     run.contribute(three[2])
     run.reveal(three[0])
-    assert refusal(run.call.reveal(run.id, 0, ZERO), by=three[0])[0] == "AlreadyIn"
+    assert refusal(run.call.reveal(run.id, 0, ZERO, []), by=three[0])[0] == "AlreadyIn"
 
 
 def test_keys_for_the_next_round_count_once_whichever_way(alliance, summing, three):
@@ -409,7 +405,7 @@ def test_who_has_not_joined_posts_nothing(alliance, summing, dave):
     assert refusal(summing.contributing(dave), by=dave) == ("NotJoined", dave.address)
     assert refusal(summing.call.postKeys(summing.id, 1, keys("k")), by=dave) == ("NotJoined", dave.address)
     summing.contribute_all()
-    assert refusal(summing.call.reveal(summing.id, 0, ZERO), by=dave) == ("NotJoined", dave.address)
+    assert refusal(summing.call.reveal(summing.id, 0, ZERO, []), by=dave) == ("NotJoined", dave.address)
     summing.reveal_all()
     assert refusal(summing.call.aggregate(summing.id, 0, vector("s"), False), by=dave) == ("NotJoined", dave.address)
 
@@ -423,7 +419,7 @@ def test_who_missed_the_keys_or_the_contribution_is_not_expected(alliance, four)
     assert refusal(run.contributing(four[3]), by=four[3]) == ("NotExpected", four[3].address)
     for who in four[:3]:
         run.contribute(who)
-    assert refusal(run.call.reveal(run.id, 0, ZERO), by=four[3]) == ("NotExpected", four[3].address)
+    assert refusal(run.call.reveal(run.id, 0, ZERO, []), by=four[3]) == ("NotExpected", four[3].address)
 
 
 @pytest.mark.parametrize("round_", [1, 7])
@@ -436,7 +432,9 @@ def test_each_post_belongs_to_its_phase(alliance, summing, three):
     contributing = PHASES.index("Contributing")
     calls, id_ = summing.call, summing.id
     for call, needed in [
-        (calls.reveal(id_, 0, ZERO), "Revealing"),
+        (calls.reveal(id_, 0, ZERO, []), "Revealing"),
+        (calls.accuse(id_, 0, 1), "Revealing"),
+        (calls.recover(id_, 0, []), "Recovering"),
         (calls.aggregate(id_, 0, vector("s"), False), "Aggregating"),
         (calls.finalize(id_, ZERO), "Challenging"),
         (calls.attest(id_, ZERO), "Final"),
@@ -444,6 +442,8 @@ def test_each_post_belongs_to_its_phase(alliance, summing, three):
         assert refusal(call, by=three[0]) == ("WrongPhase", contributing, PHASES.index(needed))
     fresh = opened(alliance, three)
     assert refusal(fresh.call.postKeys(fresh.id, 0, keys("k")), by=three[0]) == ("WrongPhase", 1, 2)
+    overrule = fresh.call.overrule(fresh.id, ZERO, NO_SUM, vector("v"), False)
+    assert refusal(overrule, by=three[0]) == ("WrongPhase", 1, PHASES.index("Challenging"))
 
 
 X, PARITY, SEED, SHARES = keys("good")

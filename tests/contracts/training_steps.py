@@ -11,15 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eth_abi.abi import encode
 from eth_account.signers.local import LocalAccount
-from local_chain import NO_KEYS, Alliance, digest, keys, plan, vector, version
+from eth_utils import keccak
+from local_chain import NO_KEYS, NO_VECTOR, ZERO, Alliance, digest, events, keys, person, plan, vector, version
 from web3.types import TxReceipt
 
 _salts = itertools.count(1)
 
 PHASES = (
-    "Unknown", "Joining", "Keying", "Contributing", "Revealing", "Aggregating", "Challenging", "Final", "Void",
+    "Unknown", "Joining", "Keying", "Contributing", "Revealing", "Recovering", "Aggregating", "Challenging", "Final",
+    "Void",
 )  # fmt: skip
+REASONS = (
+    "None", "TooFewJoined", "TooFewKeys", "TooFewContributions", "SilentAtReveal", "NoAggregate", "WrongAggregate",
+    "Withheld",
+)  # fmt: skip
+NO_SUM = (0, ZERO, 0, 0, NO_VECTOR, "0x" + "00" * 20)
+NO_EVIDENCE = (ZERO, [], ZERO, [], 0, [], [], [], [], [])
 
 
 @dataclass
@@ -28,6 +37,10 @@ class Run:
     id: bytes
     people: Sequence[LocalAccount]
     datasets: dict[str, bytes] = field(default_factory=dict)
+    before: bytes = ZERO
+    """The transcript before the newest sum."""
+    newest: tuple[Any, ...] = ()
+    """The newest sum, as the contract's Sum."""
 
     @property
     def call(self) -> Any:
@@ -51,12 +64,38 @@ class Run:
     def contribute(self, who: LocalAccount, round_: int = 0, *, next_keys: bool = True) -> TxReceipt:
         return self.alliance.send(self.contributing(who, round_, next_keys=next_keys), by=who)
 
-    def reveal(self, who: LocalAccount, round_: int = 0) -> TxReceipt:
-        return self.alliance.send(self.call.reveal(self.id, round_, digest(f"seed {who.address} {round_}")), by=who)
+    def reveal(self, who: LocalAccount, round_: int = 0, shares: Sequence[bytes] = ()) -> TxReceipt:
+        return self.alliance.send(self.revealing(who, round_, shares), by=who)
 
-    def aggregate(self, round_: int = 0, *, last: bool = False) -> TxReceipt:
-        summed = self.call.aggregate(self.id, round_, vector(f"sum {round_}"), last)
-        return self.alliance.send(summed, by=self.people[0])
+    def revealing(self, who: LocalAccount, round_: int = 0, shares: Sequence[bytes] = ()) -> Any:
+        return self.call.reveal(self.id, round_, digest(f"seed {who.address} {round_}"), shares)
+
+    def recover(self, who: LocalAccount, round_: int, shares: Sequence[bytes]) -> TxReceipt:
+        return self.alliance.send(self.call.recover(self.id, round_, shares), by=who)
+
+    def accuse(self, who: LocalAccount, *positions: int, round_: int = 0) -> TxReceipt:
+        return self.alliance.send(self.call.accuse(self.id, round_, bits(*positions)), by=who)
+
+    def aggregate(
+        self, round_: int = 0, *, last: bool = False, by: LocalAccount | None = None, of: str = "sum"
+    ) -> TxReceipt:
+        poster, board, summed = by or self.people[0], self.state(), vector(f"{of} {round_}")
+        receipt = self.alliance.send(self.call.aggregate(self.id, round_, summed, last), by=poster)
+        self.before = board["transcript"]
+        self.newest = (round_, board["posts"], board["keyed"], board["contributed"], summed, poster.address)
+        return receipt
+
+    def overruling(self, of: str, *, last: bool = False) -> Any:
+        return self.call.overrule(self.id, self.before, self.newest, vector(of), last)
+
+    def overrule(self, *voters: LocalAccount, of: str = "right", last: bool = False) -> TxReceipt:
+        """One after the other, the same; the newest sum is the last one's from then on, where it was replaced."""
+        for who in voters:
+            receipt = self.alliance.send(self.overruling(of, last=last), by=who)
+        if transcripts := events(self.alliance.trainings, receipt, "Corrected"):
+            self.newest = (*self.newest[:4], vector(of), voters[-1].address)
+            assert transcripts[0]["transcript"] == rolled(self.before, self.newest) == self.state()["transcript"]
+        return receipt
 
     def join_all(self) -> None:
         for who in self.people:
@@ -74,21 +113,61 @@ class Run:
         for who in self.people:
             self.reveal(who, round_)
 
-    def lapse(self) -> TxReceipt:
-        """Let the phase's deadline pass, and end it."""
+    def lapse(self, by: LocalAccount | None = None) -> TxReceipt:
+        """Let the phase's deadline pass, and end it: anybody may."""
         self.alliance.sleep(self.state()["deadline"] - self.alliance.now() + 1)
-        return self.alliance.send(self.call.lapse(self.id), by=self.people[0])
+        return self.alliance.send(self.call.lapse(self.id), by=by or person(9))
+
+    def to_revealing(self, round_: int = 0, *, next_keys: bool = True) -> None:
+        """Everybody expected contributes."""
+        for who in self.at(self.state()["keyed"]):
+            self.contribute(who, round_, next_keys=next_keys)
+
+    def to_sum(self, round_: int = 0, **how: Any) -> TxReceipt:
+        """Everybody expected contributes and reveals, then the sum is posted."""
+        self.to_revealing(round_)
+        for who in self.at(self.state()["contributed"]):
+            self.reveal(who, round_)
+        return self.aggregate(round_, **how)
+
+    def at(self, positions: int) -> list[LocalAccount]:
+        return [who for at, who in enumerate(self.people) if positions >> at & 1]
+
+    def said(self, receipt: TxReceipt, name: str) -> list[dict[str, Any]]:
+        return events(self.alliance.trainings, receipt, name)
+
+    def moved(self, receipt: TxReceipt) -> tuple[str, int, int]:
+        """The one phase that began: its name, its round, whom it expects."""
+        (event,) = self.said(receipt, "PhaseChanged")
+        return PHASES[event["phase"]], event["round"], event["members"]
+
+    def why(self, receipt: TxReceipt, name: str) -> str:
+        """The reason of the one event of that name."""
+        (event,) = self.said(receipt, name)
+        return REASONS[event["reason"]]
 
     def state(self) -> dict[str, Any]:
         fields = (
             "phase", "ring", "size", "threshold", "minimum", "rounds", "round", "deadline", "keyed", "contributed",
-            "revealed", "posts", "transcript",
+            "revealed", "recovered", "barred", "lost", "spares", "posts", "transcript",
         )  # fmt: skip
         return dict(zip(fields, self.call.training(self.id).call(), strict=True))
 
     @property
     def phase(self) -> str:
         return PHASES[self.state()["phase"]]
+
+
+def bits(*positions: int) -> int:
+    return sum(1 << at for at in positions)
+
+
+SUM = "(uint16,bytes32,uint64,uint64,(bytes32,bytes32,uint32),address)"
+
+
+def rolled(transcript: bytes, summed: tuple[Any, ...]) -> bytes:
+    """The transcript after a sum."""
+    return keccak(encode(["bytes32", SUM], [transcript, summed]))
 
 
 def published(alliance: Alliance, owner: LocalAccount, **changes: Any) -> bytes:

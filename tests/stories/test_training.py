@@ -164,7 +164,7 @@ def post_false_sum(some: People, part: dict[str, Trainer], number: TrainingId, *
         node.store.unpin(_cid(false.blob), f"training {number}")
         node.store.collect(grace_seconds=0)
         assert not node.store.has(_cid(false.blob))
-    node.send(f"test:false sum {training_.round}", "Trainings", "aggregate", number, training_.round, false, False,
+    node.send(f"test:false sum {number}", "Trainings", "aggregate", number, training_.round, false, False,
               purpose="a false sum")  # fmt: skip
     follow_all(some)
     return honest
@@ -222,7 +222,7 @@ def test_a_sum_that_ends_the_training_too_early_is_outvoted(people: People, tmp_
     work(people, part, until=lambda: node.ledger.trainings[number].phase == Phase.AGGREGATING)
     honest = part["bob"]._recomputed(node.ledger.trainings[number], node.ledger.trainings[number].of(0))
     made = posted.put_vector(node, number, honest)
-    node.send("test:early end", "Trainings", "aggregate", number, 0, made, True, purpose="an early end")
+    node.send(f"test:early end {number}", "Trainings", "aggregate", number, 0, made, True, purpose="an early end")
     follow_all(people)
     assert node.ledger.trainings[number].phase == Phase.CHALLENGING
     others = {name: part[name] for name in ("alice", "carol", "dave")}
