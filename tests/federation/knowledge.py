@@ -1,6 +1,6 @@
 """What a coalition can work out of a round, from its own secrets and all public bytes: a fixpoint, then a cut.
 
-It finds what follows by the protocol's own steps (combining shares, making pair keys, taking keystreams off, adding up),
+It finds what follows by the protocol's own steps (combining shares, making pair keys, taking keystreams off, adding),
 not what follows from a broken ChaCha20, SHA-256 or discrete logarithm.
 
     known = closure(seen, spies)
@@ -12,9 +12,9 @@ so what is left is y = x + M r, with one row of M for each member and one column
 stands in one row, a pair key that both ends used stands in two, once + and once -. M is the incidence matrix of a
 graph: members are its points, pair keys its edges, and a keystream that stands in one row only is an edge to `ground`.
 As r is uniform, y tells of x exactly the combinations c x with c M = 0: every other one still holds a uniform r_e.
-c M = 0 says that c is equal at both ends of each edge and 0 next to ground, so c is constant on each connected part, and
-0 on parts that touch ground. Therefore what the coalition learns is the sum over each part without ground, multiples
-and sums of these, and nothing else; a subset's sum is hidden if and only if an unknown edge leaves the subset.
+c M = 0 says that c is equal at both ends of each edge and 0 next to ground, so c is constant on each connected part
+and 0 on parts that touch ground. Therefore what the coalition learns is the sum over each part without ground,
+multiples and sums of these, and nothing else; a subset's sum is hidden if and only if an unknown edge leaves it.
 `opened` decides that by looking at each edge; `parts` counts the same with the rank of M over GF(2) (M is totally
 unimodular, so its rank is the same over every field, and a kernel mod 2 of dimension d lifts to exactly d free
 combinations mod 2^w). The tests compare both, and both with the bytes: what is said to be open must give x, what is
@@ -119,7 +119,7 @@ def closure(seen: Seen, spies: Iterable[Address], *, scalars: Iterable[bytes] = 
     """What the spies have and what follows from it; `scalars` are those of keys they made up besides.
 
     Seeds and scalars do not lead to further shares, so one pass over the shares is the fixpoint of the first kind, and
-    pair keys follow from scalars alone. A seed or scalar also opens whatever was published with the same digest or point.
+    pair keys follow from scalars alone. A seed or scalar opens whatever was published with the same digest or point.
     """
     coalition = sorted(spies)
     own = [seen.states[spy] for spy in coalition]

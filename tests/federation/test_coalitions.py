@@ -1,4 +1,4 @@
-"""Every coalition of a small round, given all it saw: below the threshold it learns the one sum, at the threshold all."""
+"""Every coalition of a small round, with all it saw: below the threshold it learns one sum, at the threshold all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_below_the_threshold_a_coalition_learns_the_sum_of_the_honest_survivors_
 
 
 def require_true_of_the_bytes(known: Known, given, honest) -> None:
-    """What the cut calls open gives the vectors' sum, what it calls hidden does not: the graph is the one of the bytes."""
+    """What the cut calls open gives the vectors' sum, what it calls hidden does not: the graph fits the bytes."""
     for some in subsets(honest):
         if some:
             same = (known.stripped(some) == plain(given, some)).all()
