@@ -16,6 +16,7 @@ from typing import Generic
 
 from federation import records
 from federation.algorithms import Algorithm, Params, State, advance, vector
+from federation.errors import Untrusted
 from federation.securesum import (
     Address,
     Bundle,
@@ -106,9 +107,17 @@ def recompute(
     needed = {
         dealer: Bundle.parse(bundles[dealer], round.context, dealer=dealer, roster=round.roster)
         for dealer in (*round.dropped, *sorted(silent))
+        if dealer in bundles
     }
-    lanes = {member: from_bytes(width, raw) for member, raw in contributions.items()}
+    lanes = {member: _lanes_of(member, width, raw) for member, raw in contributions.items()}
     return aggregate(round, lanes, recover(round, reveals, needed))
+
+
+def _lanes_of(member: Address, width: int, raw: bytes) -> Lanes:
+    try:
+        return from_bytes(width, raw)
+    except Untrusted as exc:
+        raise Untrusted(exc.message, clause=exc.clause, culprit=member) from exc
 
 
 def _post_keys(

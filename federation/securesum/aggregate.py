@@ -11,6 +11,7 @@ holds is for the caller to check.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -25,17 +26,21 @@ from federation.vectors import Lanes
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the reveals of a round opened: b of every survivor, s of every dropped member, all checked."""
+    """What the reveals of a round opened: b of every survivor, s of every dropped member, all checked.
+
+    `false`: who gave a share that is not the one dealt to it, ascending; set aside, as enough good ones were there.
+    """
 
     seeds: Mapping[Address, bytes]
     scalars: Mapping[Address, bytes]
+    false: tuple[Address, ...] = ()
 
 
 def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, Bundle]) -> Secrets:
     """Every secret the sum needs. `bundles` are needed of dropped and silent members only.
 
-    Untrusted names who revealed a false seed, or dealt shares that do not fit together; a false share is set aside and
-    its holder named in the Refused that follows only if too few good ones are left.
+    Untrusted names who revealed a false seed, or dealt shares that do not fit together; a false share is set aside, its
+    holder named in `false`, or in the Refused that follows if too few good ones are left.
     """
     answers = list(reveals)
     own = {answer.member: answer.seed for answer in answers if answer.seed}
@@ -49,7 +54,7 @@ def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, B
         given = [(answer.member, one) for answer in answers for one in answer.scalar_shares]
         scalars[member] = _rebuilt(round, member, given, bundles, kind="scalar")
         check_scalar(round, member, scalars[member])
-    return Secrets(seeds, scalars)
+    return Secrets(seeds, scalars, _false(answers, bundles))
 
 
 def check_seed(round: Round, member: Address, seed: bytes) -> None:
@@ -66,17 +71,19 @@ def check_scalar(round: Round, member: Address, scalar: bytes) -> None:
 
 
 def aggregate(round: Round, contributions: Mapping[Address, Lanes], secrets: Secrets) -> Lanes:
-    """S = sum of y - sum of G(b) - sum over dropped d and survivors u of sign(u, d) G(k_ud), as fresh lanes."""
+    """S = sum of y - sum of G(b) - sum over dropped d and survivors u of sign(u, d) G(k_ud), as fresh lanes.
+
+    Untrusted names the member whose vector is unlike most others'. Who knows the round's length looks for itself first:
+    what most of the survivors sent is no proof.
+    """
     if contributions.keys() != set(round.survivors):
         raise Refused("contributions of others than the survivors", clause="survivors",
                       seen=len(contributions), needed=len(round.survivors))  # fmt: skip
+    _refuse_uneven(contributions)
     first, *rest = round.survivors
     total = contributions[first].copy()
     for member in rest:
-        lanes = contributions[member]
-        if lanes.shape != total.shape or lanes.dtype != total.dtype:
-            raise Untrusted(f"a contribution of {lanes.shape} {lanes.dtype}", clause="length", culprit=member)
-        total += lanes
+        total += contributions[member]
     add_keystreams(total, masks_left(round, secrets))
     return total
 
@@ -90,6 +97,27 @@ def masks_left(round: Round, secrets: Secrets) -> list[Mask]:
             key = pair_key(round.context, mine=gone, scalar=secrets.scalars[gone], other=member, point=point)
             masks.append(Mask(key, -sign(member, gone)))
     return masks
+
+
+def _refuse_uneven(contributions: Mapping[Address, Lanes]) -> None:
+    kinds = {member: (lanes.shape, lanes.dtype.str) for member, lanes in sorted(contributions.items())}
+    most = Counter(kinds.values()).most_common(1)[0][0]
+    for member, kind in kinds.items():
+        if kind != most or len(kind[0]) != 1 or kind[1] not in ("<u4", "<u8"):
+            raise Untrusted(f"a contribution of {kind[0]} {kind[1]}", clause="length", culprit=member)
+
+
+def _false(answers: list[Reveal], bundles: Mapping[Address, Bundle]) -> tuple[Address, ...]:
+    """Who gave a share of another digest than its dealer dealt it, as far as there are bundles to see it by."""
+    known = {(dealer, e.holder): e for dealer, bundle in bundles.items() for e in bundle.entries}
+    false = set()
+    for answer in answers:
+        scalars = [(one, "scalar_digest") for one in answer.scalar_shares]
+        for one, name in (*scalars, *((one, "seed_digest") for one in answer.seed_shares)):
+            entry = known.get((one.dealer, answer.member))
+            if one.dealer in bundles and (entry is None or getattr(entry, name) != digest(one.share)):
+                false.add(answer.member)
+    return tuple(sorted(false))
 
 
 def _rebuilt(

@@ -26,7 +26,7 @@ from federation.securesum.keys import Random, ShareKey, draw_scalar, pair_key, p
 from federation.securesum.masks import Mask, add_keystreams
 from federation.securesum.round import Address, Context, Keys, Roster, Round, keys_digest
 from federation.securesum.shares import Bundle, deal_bundle
-from federation.vectors import Lanes
+from federation.vectors import Lanes, ring
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,16 @@ def accept(state: MemberState, dealer: Address, raw: bytes, key: ShareKey) -> Me
     """Open the shares in another member's bundle. Untrusted names a dealer whose bundle is not what it must be.
 
     A member goes on without such a dealer's shares: there are threshold others, or the round is void and says why.
+    That `raw` is what the ledger says the dealer posted is for the caller to check. Until a share of that dealer has
+    left, other shares take the place of earlier ones (a reorg may bring another bundle); then they are Refused.
     """
+    _refuse_closed(state)
+    _roster(state).place(dealer)
     bundle = Bundle.parse(raw, state.context, dealer=dealer, roster=_roster(state))
     held = Held(dealer, *bundle.open(state.me, key))
+    if dealer in (*state.opened_scalars, *state.opened_seeds) and held not in state.held:
+        raise Refused("a share of this dealer has left already", clause="held", seen="another bundle",
+                      needed=f"the first one of 0x{dealer.hex()}")  # fmt: skip
     others = [other for other in state.held if other.dealer != dealer]
     return replace(state, held=tuple(sorted((*others, held), key=lambda one: one.dealer)))
 
@@ -107,9 +114,11 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     """y = x + G(b) + sum over v of sign(u, v) G(k_uv), in place: `lanes` is masked afterwards.
 
     `keys` are those of all who posted in time, U1, this member's own among them. Called again after a restart it makes
-    the identical vector, or is Refused: two vectors under one mask would show their difference.
+    the identical vector, or is Refused: two vectors under one mask would show their difference. Refused, too, unless
+    `lanes` are of a ring: a keystream read as floats hides nothing.
     """
     _refuse_closed(state)
+    _refuse_no_lanes(lanes)
     if keys.get(state.me) != publish(state.scalar, state.seed):
         raise Untrusted("the ledger shows other keys for this member than it drew", clause="own keys")
     if not keys.keys() <= set(_roster(state).members):
@@ -120,6 +129,7 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)])
     contribution = hashlib.sha256(lanes.data).digest()
     if state.contribution not in (b"", contribution):
+        lanes.fill(0)  # masked in place: left as it is, a caller that goes on would hold the second vector of the mask
         raise Refused("another vector under the same masks: draw fresh keys", clause="contribution",
                       seen=contribution.hex(), needed=state.contribution.hex())  # fmt: skip
     return replace(state, among=keys_digest(keys), contribution=contribution), lanes
@@ -176,6 +186,13 @@ def _roster(state: MemberState) -> Roster:
     if state.roster is None:
         raise Refused("no shares dealt yet", clause="order", seen="contribute or accept", needed="deal first")
     return state.roster
+
+
+def _refuse_no_lanes(lanes: Lanes) -> None:
+    whole = lanes.ndim == 1 and lanes.size > 0 and lanes.flags.c_contiguous and lanes.flags.writeable
+    if lanes.dtype not in (ring(32), ring(64)) or not whole:
+        raise Refused("no vector of a ring that could be masked in place", clause="lanes",
+                      seen=f"{lanes.shape} {lanes.dtype}", needed="a writeable row of <u4 or <u8")  # fmt: skip
 
 
 def _refuse_closed(state: MemberState) -> None:

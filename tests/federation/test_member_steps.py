@@ -297,3 +297,60 @@ def test_the_random_questions_do_get_answers(table):
                 continue
             given += answer is not None and bool(answer.scalar_shares or answer.seed_shares)
     assert given > 50
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ones(20), np.ones(20, dtype="<i8"), np.ones(20, dtype="<u2"), np.ones(20, dtype=">u8"),
+        np.ones((4, 5), dtype="<u8"), np.ones(40, dtype="<u8")[::2], np.ones(0, dtype="<u8"),
+        np.frombuffer(bytes(160), dtype="<u8"),
+    ],
+    ids=["floats", "signed", "16 bits", "big-endian", "two rows", "strided", "empty", "read-only"],
+)  # fmt: skip
+def test_what_is_no_vector_of_a_ring_is_not_masked(table, wrong):
+    """A keystream read as floats is mostly huge or no number at all: added to a vector it hides little of it."""
+    states, keys = table
+    before = wrong.copy()
+    with pytest.raises(Refused) as caught:
+        contribute(states[ALICE], keys, wrong)
+    assert caught.value.clause == "lanes"
+    assert (wrong == before).all()
+
+
+def test_a_refused_second_vector_is_not_left_masked_in_the_callers_hands(alice):
+    state, keys = alice
+    second = lanes(8)
+    with pytest.raises(Refused):
+        contribute(state, keys, second)
+    assert not second.any()
+
+
+def test_a_share_that_has_left_is_not_exchanged_for_another(table, rand):
+    """Before, another bundle may take its place (a reorg); afterwards the same question has the same answer."""
+    states, keys = table
+    share_key = ShareKey.draw(rand)
+    public = dict.fromkeys(FIVE, share_key.public)
+    first, second = (deal(draw(context_of(1), ERIN, rand)[0], ROSTER, public, rand)[1].encode() for _ in range(2))
+    state = accept(accept(states[ALICE], ERIN, first, share_key), ERIN, second, share_key)
+    state, _ = contribute(state, keys, lanes())
+    round = round_with(keys, FIVE[:4])
+    state, answer = reveal(state, round)
+    with pytest.raises(Refused) as caught:
+        accept(restarted(state), ERIN, first, share_key)
+    assert caught.value.clause == "held"
+    assert reveal(accept(state, ERIN, second, share_key), round) == (state, answer)
+
+
+def test_a_closed_state_and_a_stranger_s_bundle_take_no_shares(table, rand):
+    states, _ = table
+    share_key = ShareKey.draw(rand)
+    stranger = b"s" * 20
+    other = Roster.of((*FIVE[:2], stranger))
+    bundle = deal(draw(context_of(1), stranger, rand)[0], other, dict.fromkeys(other.members, share_key.public), rand)[
+        1
+    ]
+    for state, dealer, clause in ((close(states[ALICE]), BOB, "closed"), (states[ALICE], stranger, "roster")):
+        with pytest.raises(Refused) as caught:
+            accept(state, dealer, bundle.encode(), share_key)
+        assert caught.value.clause == clause

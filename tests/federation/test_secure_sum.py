@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from federation.errors import Refused, Untrusted
-from federation.securesum import Keys, Mask, add_keystreams, pair_key
+from federation.securesum import Bundle, Keys, Mask, add_keystreams, pair_key, recover
 from federation.securesum.keys import sign
 from federation.securesum.member import Reveal, Share
 from federation.simulate import Absent, addresses, context_of, recompute, run_round
@@ -127,6 +127,11 @@ def test_a_false_share_is_set_aside_where_enough_are_left(vectors, rand):
     false = tuple(Share(one.dealer, flip(one.share)) for one in first.scalar_shares)
     total = again(outcome, reveals=[Reveal(first.member, first.seed, false), *others])
     assert (total == plain_sum(given, addresses(8)[1:])).all()
+    gone = outcome.round.dropped[0]
+    bundle = Bundle.parse(outcome.bundles[gone], context_of(1), dealer=gone, roster=outcome.round.roster)
+    answers = [Reveal(first.member, first.seed, false), *others]
+    assert recover(outcome.round, answers, {gone: bundle}).false == (first.member,)
+    assert recover(outcome.round, outcome.reveals, {gone: bundle}).false == ()
 
 
 def test_a_share_given_twice_counts_once(one_dropped):
@@ -137,13 +142,23 @@ def test_a_share_given_twice_counts_once(one_dropped):
         again(outcome, reveals=[first, first, second, Reveal(third.member, third.seed)])
 
 
-def test_a_contribution_of_another_length_names_its_maker(one_dropped):
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("cut", [1, 8, 400])
+def test_a_contribution_of_another_length_names_its_maker(which, cut, one_dropped):
+    """The lowest address too: what it sent is no yardstick for the others."""
     _, outcome = one_dropped
-    culprit = outcome.round.survivors[1]
-    short = {**outcome.contributions, culprit: outcome.contributions[culprit][:-8]}
+    culprit = outcome.round.survivors[which]
+    short = {**outcome.contributions, culprit: outcome.contributions[culprit][:-cut]}
     with pytest.raises(Untrusted) as caught:
         again(outcome, contributions=short)
-    assert caught.value.culprit == culprit
+    assert (caught.value.clause, caught.value.culprit) == ("length", culprit)
+
+
+def test_a_withheld_bundle_of_a_dropped_member_is_asked_for_by_name(one_dropped):
+    _, outcome = one_dropped
+    with pytest.raises(Refused, match=outcome.round.dropped[0].hex()) as caught:
+        again(outcome, bundles={m: raw for m, raw in outcome.bundles.items() if m not in outcome.round.dropped})
+    assert caught.value.clause == "bundle"
 
 
 def test_an_altered_contribution_alters_the_sum(one_dropped):

@@ -9,7 +9,7 @@ import pytest
 
 from federation import records
 from federation.errors import Refused, Untrusted
-from federation.securesum import Bundle, Keys, Mask, Reveal, Round, ShareKey, add_keystreams, pair_key
+from federation.securesum import Bundle, Keys, Mask, Reveal, Round, ShareKey, add_keystreams, pair_key, recover
 from federation.securesum.aggregate import check_scalar, check_seed
 from federation.securesum.keys import publish
 from federation.securesum.shares import combine
@@ -111,7 +111,7 @@ def test_a_bad_row_is_refused_and_names_its_maker(row):
     with pytest.raises(Untrusted) as caught:
         read_bad(row)
     assert caught.value.clause == row["clause"]
-    assert caught.value.culprit == of_hex(CASES[2]["members"][0]["address"])
+    assert caught.value.culprit == of_hex(row["culprit"])
 
 
 def test_the_bytes_that_the_bad_rows_spoil_are_good():
@@ -120,11 +120,44 @@ def test_the_bytes_that_the_bad_rows_spoil_are_good():
         read_bad({"kind": kind, "bytes": first[kind]})
 
 
-def test_without_shares_of_the_silent_seed_the_round_is_void():
-    case = CASES[3]
-    round = round_of(case)
-    reveals = [records.parse(Reveal, row) for row in case["reveals"] if not row["seed_shares"]]
-    contributions = {of_hex(member): of_hex(raw) for member, raw in case["contributions"].items()}
-    bundles = {of_hex(row["address"]): of_hex(row["bundle"]) for row in case["members"]}
-    with pytest.raises(Refused, match="too few good shares"):
-        recompute(round, contributions, reveals, bundles, width=case["width"])
+def read_round(row):
+    """The total of a case with what the row exchanges, and who is set aside."""
+    case = next(case for case in CASES if case["name"] == row["case"])
+    members = {one["address"]: one for one in case["members"]}
+    bundles = {name: one["bundle"] for name, one in members.items()} | row.get("bundles", {})
+    contributions = present(case["contributions"] | row.get("contributions", {}))
+    reveals = [records.parse(Reveal, answer) for answer in row.get("reveals", case["reveals"])]
+    points = {name: one["point"] for name, one in members.items()} | row.get("points", {})
+    keys = {of_hex(name): Keys(of_hex(points[name]), of_hex(one["seed_digest"])) for name, one in members.items()}
+    round = Round(*places(case), keys, tuple(sorted(contributions)))
+    total = recompute(round, contributions, reveals, present(bundles), width=case["width"])
+    parsed = {dealer: Bundle.parse(raw, round.context, dealer=dealer, roster=round.roster)
+              for dealer, raw in present(bundles).items()}  # fmt: skip
+    return case, to_bytes(total).hex(), recover(round, reveals, parsed).false
+
+
+def present(rows):
+    return {of_hex(name): of_hex(raw) for name, raw in rows.items() if raw is not None}
+
+
+@pytest.mark.parametrize("row", DOCUMENT["bad_rounds"], ids=lambda row: f"{row['what']} ({row['case']})")
+def test_a_bad_round_is_refused_and_names_its_culprit(row):
+    with pytest.raises((Refused, Untrusted)) as caught:
+        read_round(row)
+    assert caught.value.clause == row["clause"]
+    if isinstance(caught.value, Untrusted):
+        assert caught.value.culprit == of_hex(row["culprit"])
+    elif row["culprit"]:
+        assert row["culprit"] in f"{caught.value.seen} {caught.value.needed}"
+
+
+@pytest.mark.parametrize("row", DOCUMENT["set_aside"], ids=lambda row: row["what"])
+def test_a_round_that_goes_on_names_whom_it_goes_on_without(row):
+    case, total, false = read_round(row)
+    assert total == case["total"]
+    assert false == (of_hex(row["culprit"]),)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_the_rounds_that_the_bad_rows_spoil_are_good(case):
+    assert read_round({"case": case["name"]}) == (case, case["total"], ())
