@@ -14,6 +14,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from federation.errors import Refused, Untrusted
 from federation.securesum.keys import ORDER, pair_key, point_of, sign
 from federation.securesum.masks import Mask, add_keystreams
@@ -70,14 +72,12 @@ def aggregate(round: Round, contributions: Mapping[Address, Lanes], secrets: Sec
     if contributions.keys() != set(round.survivors):
         raise Refused("contributions of others than the survivors", clause="survivors",
                       seen=len(contributions), needed=len(round.survivors))  # fmt: skip
-    first, *rest = round.survivors
-    total = contributions[first].copy()
-    for member in rest:
+    total: Lanes = np.zeros_like(contributions[round.survivors[0]])
+    for member in round.survivors:
         lanes = contributions[member]
         if lanes.shape != total.shape or lanes.dtype != total.dtype:
             raise Untrusted(f"a contribution of {lanes.shape} {lanes.dtype}", clause="length", culprit=member)
-        total += lanes
-    add_keystreams(total, masks_left(round, secrets))
+    add_keystreams(total, masks_left(round, secrets), vectors=list(contributions.values()))
     return total
 
 

@@ -117,8 +117,9 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     _roster(state).refuse_fewer(keys)
     if state.survivors and not state.contribution:
         raise Refused("the survivors are final without this member", clause="late", seen="now", needed="before U3")
-    add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)])
-    contribution = hashlib.sha256(lanes.data).digest()
+    masked = hashlib.sha256()
+    add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)], seen=masked.update)
+    contribution = masked.digest()
     if state.contribution not in (b"", contribution):
         raise Refused("another vector under the same masks: draw fresh keys", clause="contribution",
                       seen=contribution.hex(), needed=state.contribution.hex())  # fmt: skip

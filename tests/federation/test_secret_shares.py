@@ -141,3 +141,12 @@ def test_secrets_are_drawn_below_the_order_of_the_curve():
     """What is not in [1, order) is thrown away, not reduced: reducing would favour small numbers."""
     offered = iter([bytes(32), ORDER.to_bytes(32, "big"), b"\xff" * 32, (ORDER - 1).to_bytes(32, "big")])
     assert draw_scalar(lambda size: next(offered)) == (ORDER - 1).to_bytes(32, "big")
+
+
+def test_secrets_of_one_round_are_rebuilt_from_any_holders(rand):
+    """Weights are kept per set of holders: another set, another order, and the next secret all come out right."""
+    roster, secrets = Roster.of(addresses(16)), [rand(32), rand(32)]
+    for secret in secrets:
+        shares = split(secret, roster, rand)
+        for group in (roster.members[:11], roster.members[5:], roster.members[10::-1]):
+            assert combine(by_place(roster, shares, group)) == secret
