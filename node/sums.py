@@ -164,7 +164,9 @@ def total_of(
     sum_round = round_of(place, training, round_)
     reveals = [_reveal_of(training.seats[at].member, seed, dropouts) for at, seed in round_.seeds.items()]
     bundles = {
-        member_of(dealer): Bundle.parse(raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster)
+        member_of(dealer): Bundle.parse(
+            raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster_of(member_of(dealer))
+        )
         for dealer, raw in dropouts.bundles.items()
     }
     width = training.terms.ring

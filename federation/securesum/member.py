@@ -92,12 +92,15 @@ def deal(
     return replace(state, roster=roster), bundle
 
 
-def accept(state: MemberState, dealer: Address, raw: bytes, key: ShareKey) -> MemberState:
+def accept(
+    state: MemberState, dealer: Address, raw: bytes, key: ShareKey, *, among: Roster | None = None
+) -> MemberState:
     """Open the shares in another member's bundle. Untrusted names a dealer whose bundle is not what it must be.
 
     A member goes on without such a dealer's shares: there are threshold others, or the round is void and says why.
+    `among` is the dealer's roster where it is not the member's own, as in a graph.
     """
-    bundle = Bundle.parse(raw, state.context, dealer=dealer, roster=_roster(state))
+    bundle = Bundle.parse(raw, state.context, dealer=dealer, roster=among or _roster(state))
     held = Held(dealer, *bundle.open(state.me, key))
     others = [other for other in state.held if other.dealer != dealer]
     return replace(state, held=tuple(sorted((*others, held), key=lambda one: one.dealer)))

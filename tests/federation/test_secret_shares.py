@@ -123,13 +123,20 @@ def test_a_member_accepts_what_was_dealt_to_it(dealt):
         (addresses(4), 3, 2, "floor"),
         (addresses(4), 2, 3, "threshold"),
         (addresses(4), 5, 3, "threshold"),
-        (addresses(65), 44, 3, "floor"),
+        (addresses(257), 172, 3, "floor"),
     ],
 )
 def test_a_roster_that_protects_nobody_is_refused(members, threshold, floor, clause):
     with pytest.raises(Refused) as caught:
         Roster(members, threshold, floor)
     assert caught.value.clause == clause
+
+
+def test_over_64_members_do_not_all_mask_with_all():
+    assert len(Roster.of(addresses(64)).members) == 64
+    with pytest.raises(Refused) as caught:
+        Roster.of(addresses(65))
+    assert caught.value.clause == "floor"
 
 
 @pytest.mark.parametrize(("n", "threshold"), [(3, 3), (4, 3), (5, 4), (8, 6), (10, 7), (51, 35)])
