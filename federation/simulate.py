@@ -1,7 +1,7 @@
 """All members of a training in memory, through the real steps: what the tests, the estimators and the adversaries use.
 
 Not a transport and not a ledger: everybody is on time unless `Absent` says otherwise, and messages cross as bytes where
-they would in the world (bundles, states, contributions).
+they would in the world (bundles, states, contributions). Rounds too large for all pairs: `simulate_graph`.
 
     outcome = run_round(vectors, context=context, rand=os.urandom)
     training = train(LOGISTIC, params, tables, rand=os.urandom)
@@ -105,7 +105,7 @@ def recompute(
     """The sum from public bytes alone, as an auditor does it. Errors as in `securesum.aggregate`."""
     silent = set(round.survivors) - {answer.member for answer in reveals if answer.seed}
     needed = {
-        dealer: Bundle.parse(bundles[dealer], round.context, dealer=dealer, roster=round.roster)
+        dealer: Bundle.parse(bundles[dealer], round.context, dealer=dealer, roster=round.roster_of(dealer))
         for dealer in (*round.dropped, *sorted(silent))
         if dealer in bundles
     }

@@ -13,10 +13,13 @@ Not here: masks (`securesum`), hash trees (the node's).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import operator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,10 +27,14 @@ from numpy.typing import ArrayLike, NDArray
 from federation.errors import Refused, Untrusted
 
 Lanes: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
+Result = TypeVar("Result")
 Integers: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
 
 MAX_LANES = 1 << 28  # 2 GiB of Z_2^64
+CHUNK = 1 << 14  # values worked on at a time, so that they stay in a core's own cache
+STRETCH = 16 * CHUNK  # values that one thread does at a time; shorter work starts no thread
+THREADS = 2  # numpy and the cipher let go of the interpreter: measured 1.8 times as fast as one; 4 no faster on 2 cores
 
 
 def ring(width: int) -> np.dtype[Any]:
@@ -35,6 +42,16 @@ def ring(width: int) -> np.dtype[Any]:
     if width not in (32, 64):
         raise Refused("a ring is Z_2^32 or Z_2^64", clause="width", seen=width, needed="32 or 64")
     return np.dtype("<u4" if width == 32 else "<u8")
+
+
+def in_stretches(work: Callable[[int], Result], length: int, per: int) -> Iterator[Result]:
+    """work(start) for the start of every stretch of `per` values; results in order, early ones while others run."""
+    starts = range(0, length, per)
+    if len(starts) <= 1:
+        yield from map(work, starts)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(work, starts)
 
 
 def to_bytes(lanes: Lanes) -> bytes:
@@ -64,21 +81,66 @@ class Block:
     @property
     def most(self) -> int:
         """The largest integer one record can put into a lane."""
-        return math.ceil(Fraction(self.bound) * (1 << self.scale))
+        return math.ceil(self._exact_bound() * (1 << int(self.scale)))
 
     def quantise(self, values: ArrayLike) -> Integers:
-        """Each value, any shape, as round-half-even(value * 2^scale); Refused over the bound or not a number."""
-        reals = np.asarray(values, dtype=np.float64)
-        within = np.abs(reals) <= self.bound
-        if not within.all():
-            worst = float(reals[~within].flat[0])
-            raise Refused(f"block {self.name}: a record's value is over its bound", clause="bound", seen=worst,
-                          needed=f"at most {self.bound} in magnitude")  # fmt: skip
-        return np.rint(reals * 2.0**self.scale).astype(np.int64)
+        """Each value, any shape, as round-half-even(value * 2^scale); Refused over the bound or not a number.
+
+        Integers are compared and scaled as integers, all else as float64.
+        """
+        self._refuse_no_block(64)
+        if self.most >= 2**63:
+            terms = f"ceil({self.bound} * 2^{self.scale}) = {self.most}"
+            raise Refused(
+                f"block {self.name}: one record could overflow", clause="overflow", seen=terms, needed="under 2^63"
+            )
+        given = np.asarray(values)
+        if given.dtype.kind not in "biuf":
+            given = _reals(self, given)
+        flat, quantised = given.reshape(-1), np.empty(given.shape, dtype=np.int64)
+        scale = self._shifted if given.dtype.kind in "biu" else self._rounded
+        out = quantised.reshape(-1)
+
+        def stretch(begin: int) -> None:
+            for start in range(begin, min(begin + STRETCH, len(flat)), CHUNK):
+                scale(flat[start : start + CHUNK], out[start : start + CHUNK])
+
+        deque(in_stretches(stretch, len(flat), STRETCH), maxlen=0)
+        return quantised
+
+    def _rounded(self, reals: NDArray[Any], out: Integers) -> None:
+        unit = 2.0 ** int(self.scale)  # a product with a power of two is exact
+        top = _float_below(self._exact_bound()) * unit
+        with np.errstate(over="ignore"):  # an infinite product is over the bound
+            scaled = np.multiply(reals, unit, dtype=np.float64)
+        if not (-top <= scaled.min() and scaled.max() <= top):  # false for NaN
+            self._over(reals[~(np.abs(scaled) <= top)])
+        np.rint(scaled, out=scaled)
+        out[:] = scaled
+
+    def _shifted(self, integers: NDArray[Any], out: Integers) -> None:
+        top = math.floor(self._exact_bound())
+        if not -top <= int(integers.min()) <= int(integers.max()) <= top:
+            self._over(np.array([max((int(integers.min()), int(integers.max())), key=abs)], dtype=object))
+        np.left_shift(integers.astype(np.int64), int(self.scale), out=out)
+
+    def _over(self, wrong: NDArray[Any]) -> None:
+        (seen,) = wrong[:1].tolist()
+        raise Refused(f"block {self.name}: a record's value is over its bound", clause="bound", seen=seen,
+                      needed=f"at most {self.bound} in magnitude")  # fmt: skip
+
+    def _exact_bound(self) -> Fraction:
+        whole = hasattr(self.bound, "__index__")  # a plan's JSON may say 120 instead of 120.0
+        return Fraction(operator.index(self.bound) if whole else float(self.bound))  # type: ignore[arg-type]
+
+    def _refuse_no_block(self, width: int) -> None:
+        _refuse_fractions(length=self.length, scale=self.scale)
+        if not (_is_limit(self.bound) and self.length > 0 and 0 <= self.scale < width):
+            raise Refused(f"block {self.name} is no block", clause="block", seen=self, needed="positive, finite limits")
 
     def real(self, sums: Integers) -> Reals:
         """Integers back to reals, each rounded at most once."""
-        return sums.astype(np.float64) * 2.0**-self.scale
+        return sums.astype(np.float64) * 2.0 ** -int(self.scale)
 
 
 @dataclass(frozen=True)
@@ -96,6 +158,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         ring(self.width)
+        _refuse_fractions(members=self.members, records=self.records)
         if len({block.name for block in self.blocks}) != len(self.blocks):
             raise Refused("two blocks have one name", clause="blocks", seen=[b.name for b in self.blocks], needed="one")
         if self.members < 1 or self.records < 1 or not 0 < self.length <= MAX_LANES:
@@ -113,11 +176,14 @@ class Layout:
 
     def encode(self, sums: Mapping[str, Integers], *, records: int) -> Lanes:
         """One member's sums over its `records` records as a fresh vector; Refused over any declared limit."""
-        if records > self.records:
-            raise Refused("more records than the plan allows", clause="records", seen=records, needed=self.records)
+        _refuse_fractions(records=records)
+        if not 0 <= records <= self.records:
+            raise Refused(
+                "another number of records than the plan allows", clause="records", seen=records, needed=self.records
+            )
         lanes: Lanes = np.empty(self.length, dtype=ring(self.width))
         for block, part in self._parts():
-            lanes[part] = _checked(block, sums[block.name], records).astype(lanes.dtype)
+            _fill(lanes[part], _checked(block, sums[block.name]), most=int(records) * block.most, block=block)
         return lanes
 
     def decode(self, total: Lanes) -> dict[str, Integers]:
@@ -125,10 +191,14 @@ class Layout:
         if total.shape != (self.length,) or total.dtype != ring(self.width):
             raise Untrusted(f"a vector of {total.shape} {total.dtype} is not of this layout", clause="length")
         signed = total.view(np.dtype(f"<i{self.width // 8}")).astype(np.int64)
-        worst = [b.name for b, part in self._parts() if _exceeds(signed[part], self.members * self.records * b.most)]
+        worst = [b.name for b, part in self._parts() if _exceeds(signed[part], self._most(b))]
         if worst:
             raise Untrusted(f"a total that no records within their bounds have, in {worst}", clause="bound")
         return {block.name: signed[part] for block, part in self._parts()}
+
+    def _most(self, block: Block) -> int:
+        """The largest magnitude of a sum over all records, in Python's integers: numpy's would wrap."""
+        return int(self.members) * int(self.records) * block.most
 
     def _parts(self) -> Iterator[tuple[Block, slice]]:
         start = 0
@@ -138,22 +208,63 @@ class Layout:
 
 
 def _refuse_overflow(layout: Layout, block: Block) -> None:
-    if not (math.isfinite(block.bound) and block.bound > 0 and block.length > 0 and 0 <= block.scale < layout.width):
-        raise Refused(f"block {block.name} is no block", clause="block", seen=block, needed="positive, finite limits")
-    worst = layout.members * layout.records * block.most
+    block._refuse_no_block(layout.width)
+    worst = layout._most(block)
     if worst >= 2 ** (layout.width - 1):
         terms = f"{layout.members} members * {layout.records} records * ceil({block.bound} * 2^{block.scale}) = {worst}"
         raise Refused(f"block {block.name} could overflow its ring", clause="overflow", seen=terms,
                       needed=f"less than 2^{layout.width - 1}")  # fmt: skip
 
 
-def _checked(block: Block, sums: Integers, records: int) -> Integers:
+def _refuse_fractions(**limits: Any) -> None:
+    for name, value in limits.items():
+        try:
+            operator.index(value)
+        except TypeError as exc:
+            raise Refused(f"{name} is no whole number", clause=name, seen=value, needed="a whole number") from exc
+
+
+def _is_limit(bound: float) -> bool:
+    try:
+        return math.isfinite(bound) and bound > 0
+    except OverflowError:  # a whole number beyond float64
+        return False
+
+
+def _reals(block: Block, given: NDArray[Any]) -> Reals:
+    """What is neither integers nor floats: whole numbers beyond 64 bits, fractions; anything else is Refused."""
+    try:
+        if given.dtype.kind == "O":
+            return given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise Refused(
+            f"block {block.name}: not a number", clause="bound", seen=str(exc), needed="real numbers"
+        ) from exc
+    raise Refused(f"block {block.name}: not a number", clause="bound", seen=given.dtype, needed="real numbers")
+
+
+def _float_below(limit: Fraction) -> float:
+    """The largest float64 that is at most `limit`: comparing with a rounded-up one would let too much through."""
+    near = float(limit)
+    return near if Fraction(near) <= limit else math.nextafter(near, 0.0)
+
+
+def _checked(block: Block, sums: Integers) -> Integers:
     if sums.shape != (block.length,) or sums.dtype != np.int64:
         raise Refused(f"block {block.name} has another shape", clause="shape", seen=sums.shape, needed=block.length)
-    if _exceeds(sums, records * block.most):
-        raise Refused(f"block {block.name}: a sum is over what its records allow", clause="bound",
-                      seen=max(sums.tolist(), key=abs), needed=f"at most {records * block.most}")  # fmt: skip
     return sums
+
+
+def _fill(lanes: Lanes, sums: Integers, *, most: int, block: Block) -> None:
+    def stretch(begin: int) -> None:
+        for start in range(begin, min(begin + STRETCH, len(sums)), CHUNK):
+            part = sums[start : start + CHUNK]
+            if _exceeds(part, most):
+                raise Refused(f"block {block.name}: a sum is over what its records allow", clause="bound",
+                              seen=max(part.tolist(), key=abs), needed=f"at most {most}")  # fmt: skip
+            lanes[start : start + CHUNK] = part
+
+    deque(in_stretches(stretch, len(sums), STRETCH), maxlen=0)
 
 
 def _exceeds(sums: Integers, most: int) -> bool:

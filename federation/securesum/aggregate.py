@@ -14,6 +14,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
 
 from federation.errors import Refused, Untrusted
 from federation.securesum.keys import ORDER, pair_key, point_of, sign
@@ -22,6 +25,8 @@ from federation.securesum.member import Reveal, Share
 from federation.securesum.round import Address, Round
 from federation.securesum.shares import Bundle, combine, digest
 from federation.vectors import Lanes
+
+Given: TypeAlias = Mapping[Address, list[tuple[Address, bytes]]]  # by dealer: who gave which share
 
 
 @dataclass(frozen=True)
@@ -44,17 +49,22 @@ def recover(round: Round, reveals: Iterable[Reveal], bundles: Mapping[Address, B
     """
     answers = list(reveals)
     own = {answer.member: answer.seed for answer in answers if answer.seed}
-    seeds = {}
+    seeds, given = {}, _by_dealer((answer.member, one) for answer in answers for one in answer.seed_shares)
     for member in round.survivors:
-        given = [(answer.member, one) for answer in answers for one in answer.seed_shares]
         seeds[member] = own.get(member) or _rebuilt(round, member, given, bundles, kind="seed")
         check_seed(round, member, seeds[member])
-    scalars = {}
+    scalars, given = {}, _by_dealer((answer.member, one) for answer in answers for one in answer.scalar_shares)
     for member in round.dropped:
-        given = [(answer.member, one) for answer in answers for one in answer.scalar_shares]
         scalars[member] = _rebuilt(round, member, given, bundles, kind="scalar")
         check_scalar(round, member, scalars[member])
     return Secrets(seeds, scalars, _false(answers, bundles))
+
+
+def _by_dealer(given: Iterable[tuple[Address, Share]]) -> Given:
+    found: dict[Address, list[tuple[Address, bytes]]] = {}
+    for holder, one in given:
+        found.setdefault(one.dealer, []).append((holder, one.share))
+    return found
 
 
 def check_seed(round: Round, member: Address, seed: bytes) -> None:
@@ -80,19 +90,17 @@ def aggregate(round: Round, contributions: Mapping[Address, Lanes], secrets: Sec
         raise Refused("contributions of others than the survivors", clause="survivors",
                       seen=len(contributions), needed=len(round.survivors))  # fmt: skip
     _refuse_uneven(contributions)
-    first, *rest = round.survivors
-    total = contributions[first].copy()
-    for member in rest:
-        total += contributions[member]
-    add_keystreams(total, masks_left(round, secrets))
+    total: Lanes = np.zeros_like(contributions[round.survivors[0]])
+    add_keystreams(total, masks_left(round, secrets), vectors=list(contributions.values()))
     return total
 
 
 def masks_left(round: Round, secrets: Secrets) -> list[Mask]:
     """What is to be added to the sum of contributions: the survivors' own masks, and the pair masks of the dropped."""
     masks = [Mask(secrets.seeds[member], -1) for member in round.survivors]
+    survivors = set(round.survivors)
     for gone in round.dropped:
-        for member in round.survivors:
+        for member in (one for one in round.neighbours(gone) if one in survivors):
             point = round.keys[member].point
             key = pair_key(round.context, mine=gone, scalar=secrets.scalars[gone], other=member, point=point)
             masks.append(Mask(key, -sign(member, gone)))
@@ -120,17 +128,15 @@ def _false(answers: list[Reveal], bundles: Mapping[Address, Bundle]) -> tuple[Ad
     return tuple(sorted(false))
 
 
-def _rebuilt(
-    round: Round, dealer: Address, given: list[tuple[Address, Share]], bundles: Mapping[Address, Bundle], *, kind: str
-) -> bytes:
+def _rebuilt(round: Round, dealer: Address, given: Given, bundles: Mapping[Address, Bundle], *, kind: str) -> bytes:
     if dealer not in bundles:
         raise Refused(f"the {kind} of a member is missing and so is its bundle", clause="bundle", seen=None,
                       needed=f"the bundle of 0x{dealer.hex()}")  # fmt: skip
     committed = {e.holder: e.seed_digest if kind == "seed" else e.scalar_digest for e in bundles[dealer].entries}
-    shares = [(holder, one.share) for holder, one in given if one.dealer == dealer]
-    good = {round.roster.place(holder): share for holder, share in shares if committed.get(holder) == digest(share)}
-    if len(good) < round.roster.threshold:
+    shares, roster = given.get(dealer, []), round.roster_of(dealer)
+    good = {roster.place(holder): share for holder, share in shares if committed.get(holder) == digest(share)}
+    if len(good) < roster.threshold:
         false = sorted({f"0x{holder.hex()}" for holder, share in shares if committed.get(holder) != digest(share)})
         raise Refused(f"too few good shares of the {kind} of 0x{dealer.hex()}", clause="shares",
-                      seen=f"{len(good)}, false ones from {false}", needed=round.roster.threshold)  # fmt: skip
-    return combine(dict(sorted(good.items())[: round.roster.threshold]))
+                      seen=f"{len(good)}, false ones from {false}", needed=roster.threshold)  # fmt: skip
+    return combine(dict(sorted(good.items())[: roster.threshold]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import coincurve
@@ -86,6 +87,7 @@ class ShareKey:
         """A fresh pair from 96 random bytes."""
         return cls(rand(SECRET_SIZE))
 
+    @cached_property
     def _private(self) -> hpke.MLKEM768X25519PrivateKey:
         return hpke.MLKEM768X25519PrivateKey(
             mlkem.MLKEM768PrivateKey.from_seed_bytes(self.secret[:64]),
@@ -102,7 +104,7 @@ class ShareKey:
     def open(self, box: bytes, info: bytes) -> bytes:
         """What was sealed under exactly this `info`, or Untrusted."""
         try:
-            return SUITE.decrypt(box, self._private(), info)
+            return SUITE.decrypt(box, self._private, info)
         except (InvalidTag, ValueError) as exc:
             raise Untrusted("sealed shares do not open", clause="box") from exc
 

@@ -92,16 +92,19 @@ def deal(
     return replace(state, roster=roster), bundle
 
 
-def accept(state: MemberState, dealer: Address, raw: bytes, key: ShareKey) -> MemberState:
+def accept(
+    state: MemberState, dealer: Address, raw: bytes, key: ShareKey, *, among: Roster | None = None
+) -> MemberState:
     """Open the shares in another member's bundle. Untrusted names a dealer whose bundle is not what it must be.
 
     A member goes on without such a dealer's shares: there are threshold others, or the round is void and says why.
     That `raw` is what the ledger says the dealer posted is for the caller to check. Until a share of that dealer has
     left, other shares take the place of earlier ones (a reorg may bring another bundle); then they are Refused.
+    `among` is the dealer's roster where it is not the member's own, as in a graph.
     """
     _refuse_closed(state)
     _roster(state).place(dealer)
-    bundle = Bundle.parse(raw, state.context, dealer=dealer, roster=_roster(state))
+    bundle = Bundle.parse(raw, state.context, dealer=dealer, roster=among or _roster(state))
     held = Held(dealer, *bundle.open(state.me, key))
     if dealer in (*state.opened_scalars, *state.opened_seeds) and held not in state.held:
         raise Refused("a share of this dealer has left already", clause="held", seen="another bundle",
@@ -126,8 +129,9 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     _roster(state).refuse_fewer(keys)
     if state.survivors and not state.contribution:
         raise Refused("the survivors are final without this member", clause="late", seen="now", needed="before U3")
-    add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)])
-    contribution = hashlib.sha256(lanes.data).digest()
+    masked = hashlib.sha256()
+    add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)], seen=masked.update)
+    contribution = masked.digest()
     if state.contribution not in (b"", contribution):
         lanes.fill(0)  # masked in place: left as it is, a caller that goes on would hold the second vector of the mask
         raise Refused("another vector under the same masks: draw fresh keys", clause="contribution",

@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NewType
+from typing import NewType, Protocol
 
 from federation.errors import Refused
 
 Address = NewType("Address", bytes)
 
 MIN_SURVIVORS = 3  # the sum of two shows each of them the other
-MAX_MEMBERS = 64
+MAX_MEMBERS = 64  # where everybody masks with everybody, as on a ledger; beyond, a `graph.Graph`
+MAX_HOLDERS = 255  # of one member's shares: a bundle counts them in one byte
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Roster:
-    """The members of a training in ascending order, how many shares open a secret, how many survivors a sum needs."""
+    """Among whom secrets are shared, ascending; how many shares open one, how many survivors a sum needs.
+
+    Up to 64, all members of a training; beyond, a member and its neighbours in a `graph.Graph`.
+    """
 
     members: tuple[Address, ...]
     threshold: int
@@ -55,18 +59,26 @@ class Roster:
         n = len(self.members)
         if list(self.members) != sorted(set(self.members)) or any(len(member) != 20 for member in self.members):
             raise Refused("a roster not in order", clause="roster", seen=n, needed="distinct addresses, ascending")
-        if not MIN_SURVIVORS <= self.floor <= n <= MAX_MEMBERS:
+        if not MIN_SURVIVORS <= self.floor <= n <= MAX_HOLDERS + 1:
             raise Refused("a roster of another size", clause="floor", seen=(self.floor, n),
-                          needed=f"{MIN_SURVIVORS} <= floor <= members <= {MAX_MEMBERS}")  # fmt: skip
+                          needed=f"{MIN_SURVIVORS} <= floor <= members <= {MAX_HOLDERS + 1}")  # fmt: skip
         if not n < 2 * self.threshold <= 2 * n:
             raise Refused("two separate groups could each open secrets, or nobody could", clause="threshold",
                           seen=self.threshold, needed=f"over half of {n}, at most {n}")  # fmt: skip
 
     @classmethod
     def of(cls, members: Iterable[Address], *, threshold: int | None = None, floor: int = MIN_SURVIVORS) -> Roster:
-        """Sorted, with a threshold of floor(2n/3) + 1 unless another is given."""
+        """All members of a training, sorted; a threshold of floor(2n/3) + 1 unless another is given."""
         ordered = tuple(sorted(members))
+        if len(ordered) > MAX_MEMBERS:
+            raise Refused("too many for everybody to mask with everybody", clause="floor", seen=len(ordered),
+                          needed=f"at most {MAX_MEMBERS}; a graph beyond")  # fmt: skip
         return cls(ordered, len(ordered) * 2 // 3 + 1 if threshold is None else threshold, floor)
+
+    def roster_of(self, member: Address) -> Roster:
+        """Among whom the member's secrets are shared: everybody."""
+        self.place(member)
+        return self
 
     def place(self, member: Address) -> int:
         """Where the member's shares lie on the polynomial: 1 for the lowest address."""
@@ -79,6 +91,20 @@ class Roster:
         have, need = len(set(survivors)), max(self.threshold, self.floor)
         if have < need:
             raise Refused("too few members are left: the round is void", clause="survivors", seen=have, needed=need)
+
+
+class Sharing(Protocol):
+    """Who shares secrets with whom: a `Roster`, everybody with everybody, or a `graph.Graph`."""
+
+    @property
+    def members(self) -> tuple[Address, ...]:
+        """All, ascending."""
+
+    def roster_of(self, member: Address) -> Roster:
+        """Among whom the member's secrets are shared, itself included; Refused for strangers."""
+
+    def refuse_fewer(self, survivors: Iterable[Address]) -> None:
+        """Refused where so few are left that the round is void."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +126,7 @@ class Round:
     """A round whose survivors are final: who posted keys in time (U1, `keys`) and who contributed in time (U3)."""
 
     context: Context
-    roster: Roster
+    roster: Sharing
     keys: Mapping[Address, Keys]
     survivors: tuple[Address, ...]
 
@@ -111,6 +137,21 @@ class Round:
         if list(self.survivors) != sorted(set(self.survivors)):
             raise Refused("survivors not in order", clause="survivors", seen=len(self.survivors), needed="ascending")
         self.roster.refuse_fewer(self.survivors)
+
+    def roster_of(self, member: Address) -> Roster:
+        """Among whom the member's secrets are shared: with whom it masks, and itself."""
+        return self.roster.roster_of(member)
+
+    def neighbours(self, member: Address) -> tuple[Address, ...]:
+        """With whom of those who posted keys the member masks, ascending."""
+        return tuple(one for one in self.roster_of(member).members if one != member and one in self.keys)
+
+    def seen_by(self, member: Address) -> Round:
+        """The part of the round that the member takes part in: its roster's. All of it where everybody masks with
+        everybody; Refused where so few neighbours are left that the member's vector could be laid bare."""
+        roster = self.roster_of(member)
+        keys = {one: self.keys[one] for one in roster.members if one in self.keys}
+        return Round(self.context, roster, keys, tuple(one for one in self.survivors if one in keys))
 
     @property
     def dropped(self) -> tuple[Address, ...]:

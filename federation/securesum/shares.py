@@ -13,6 +13,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from math import prod
 
 from federation.errors import Refused, Untrusted
 from federation.securesum.keys import ORDER, SEAL_OVERHEAD, SHARE_TAG, Random, ShareKey, draw_scalar, seal
@@ -42,14 +45,26 @@ def _value(terms: list[int], x: int) -> int:
 
 def combine(shares: Mapping[int, bytes]) -> bytes:
     """p(0) through the points place -> share (Lagrange). With fewer than the threshold the result means nothing."""
-    total = 0
-    for i, share in shares.items():
-        above, below = 1, 1
-        for j in shares:
-            if j != i:
-                above, below = above * j % ORDER, below * (j - i) % ORDER
-        total += int.from_bytes(share, "big") * above * pow(below, -1, ORDER)
+    weights = _weights(tuple(shares))
+    total = sum(weight * int.from_bytes(share, "big") for weight, share in zip(weights, shares.values(), strict=True))
     return (total % ORDER).to_bytes(32, "big")
+
+
+@lru_cache(maxsize=64)
+def _weights(places: tuple[int, ...]) -> tuple[int, ...]:
+    """What each place's share counts at 0: the product of j / (j - i) over the other places j.
+
+    Kept, as all secrets of a round are mostly rebuilt from the same holders; one inversion serves all places
+    (Montgomery 1987). Places are small, so that products stay short without a reduction at each step.
+    """
+    above = prod(places)
+    below = [i * prod(j - i for j in places if j != i) % ORDER for i in places]
+    before = list(accumulate(below, lambda x, y: x * y % ORDER, initial=1))
+    inverse, weights = pow(before[-1], -1, ORDER), []
+    for term, ahead in zip(reversed(below), reversed(before[:-1]), strict=True):
+        weights.append(above * inverse * ahead % ORDER)
+        inverse = inverse * term % ORDER
+    return tuple(reversed(weights))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 from federation.securesum import Mask, add_keystreams
-from federation.securesum.masks import CHUNK
+from federation.securesum.masks import CHUNK, STRETCH
 from federation.vectors import ring, to_bytes
 
 # RFC 8439, A.1: key, number of the 64-byte block, the block. (Vector 5 has another nonce: not ours.)
@@ -49,3 +50,26 @@ def test_what_is_added_is_taken_away_again(width, rand):
     assert (lanes != before).any()
     add_keystreams(lanes, [Mask(keys[1], 1), Mask(keys[0], -1)])
     assert (lanes == before).all()
+
+
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("extra", [-16, 0, 5])
+def test_threads_make_the_one_stream_of_the_cipher(width, extra, rand):
+    """Over several stretches, each begun in the middle of the keystream: the bytes OpenSSL gives in one go."""
+    key, lanes = rand(32), np.zeros(3 * STRETCH * 8 // width + extra, dtype=ring(width))
+    seen = []
+    add_keystreams(lanes, [Mask(key, 1)], seen=lambda part: seen.append(bytes(part)))
+    whole = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(lanes.nbytes))
+    assert to_bytes(lanes) == whole
+    assert b"".join(seen) == whole  # in order, each byte once
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_vectors_are_added_on_the_way(width, rand):
+    count = STRETCH * 8 // width + 3
+    given = [np.frombuffer(rand(count * width // 8), dtype=ring(width)) for _ in range(3)]
+    lanes, masks = given[0].copy(), [Mask(rand(32), -1)]
+    add_keystreams(lanes, masks, vectors=given[1:])
+    apart = given[0] + given[1] + given[2]
+    add_keystreams(apart, masks)
+    assert (lanes == apart).all()

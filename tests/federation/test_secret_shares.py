@@ -123,13 +123,20 @@ def test_a_member_accepts_what_was_dealt_to_it(dealt):
         (addresses(4), 3, 2, "floor"),
         (addresses(4), 2, 3, "threshold"),
         (addresses(4), 5, 3, "threshold"),
-        (addresses(65), 44, 3, "floor"),
+        (addresses(257), 172, 3, "floor"),
     ],
 )
 def test_a_roster_that_protects_nobody_is_refused(members, threshold, floor, clause):
     with pytest.raises(Refused) as caught:
         Roster(members, threshold, floor)
     assert caught.value.clause == clause
+
+
+def test_over_64_members_do_not_all_mask_with_all():
+    assert len(Roster.of(addresses(64)).members) == 64
+    with pytest.raises(Refused) as caught:
+        Roster.of(addresses(65))
+    assert caught.value.clause == "floor"
 
 
 @pytest.mark.parametrize(("n", "threshold"), [(3, 3), (4, 3), (5, 4), (8, 6), (10, 7), (51, 35)])
@@ -141,3 +148,12 @@ def test_secrets_are_drawn_below_the_order_of_the_curve():
     """What is not in [1, order) is thrown away, not reduced: reducing would favour small numbers."""
     offered = iter([bytes(32), ORDER.to_bytes(32, "big"), b"\xff" * 32, (ORDER - 1).to_bytes(32, "big")])
     assert draw_scalar(lambda size: next(offered)) == (ORDER - 1).to_bytes(32, "big")
+
+
+def test_secrets_of_one_round_are_rebuilt_from_any_holders(rand):
+    """Weights are kept per set of holders: another set, another order, and the next secret all come out right."""
+    roster, secrets = Roster.of(addresses(16)), [rand(32), rand(32)]
+    for secret in secrets:
+        shares = split(secret, roster, rand)
+        for group in (roster.members[:11], roster.members[5:], roster.members[10::-1]):
+            assert combine(by_place(roster, shares, group)) == secret
