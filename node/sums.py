@@ -162,7 +162,9 @@ def secrets_of(
 ) -> Secrets:
     """Every secret that the sum needs, from what was revealed on chain. Raises as `total_of` does."""
     parsed = {
-        member_of(dealer): Bundle.parse(raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster_of(member_of(dealer)))
+        member_of(dealer): Bundle.parse(
+            raw, sum_round.context, dealer=member_of(dealer), roster=sum_round.roster_of(member_of(dealer))
+        )
         for dealer, raw in bundles.items()
     }
     return recover(sum_round, _reveals_of(training, round_), parsed)
