@@ -31,6 +31,9 @@ _RECORDS: Mapping[str, Any] = {
     "ITrainings.Terms": model.TrainingTerms,
     "ITrainings.Keys": model.Keys,
     "ITrainings.Vector": model.Vector,
+    "ITrainings.Post": model.Post,
+    "ITrainings.Sum": model.Sum,
+    "ITrainings.Evidence": model.Evidence,
 }
 
 
@@ -103,7 +106,7 @@ def functions(contract: str) -> Mapping[bytes, Shape]:
 
 def lower(param: Param, value: Any) -> Any:
     """`value` as eth_abi encodes it: records and tuples to tuples, hex to bytes."""
-    if param.type.endswith("[]"):
+    if param.type.endswith("]"):
         item = _item(param)
         return [lower(item, v) for v in value]
     if param.parts:
@@ -116,7 +119,7 @@ def lower(param: Param, value: Any) -> Any:
 
 def lift(param: Param, value: Any) -> Any:
     """What eth_abi decoded, as the node works with it."""
-    if param.type.endswith("[]"):
+    if param.type.endswith("]"):
         item = _item(param)
         return tuple(lift(item, v) for v in value)
     if param.parts:
@@ -128,7 +131,7 @@ def lift(param: Param, value: Any) -> Any:
 
 
 def _item(param: Param) -> Param:
-    return Param(param.name, param.type[:-2], False, param.parts, param.record)
+    return Param(param.name, param.type[: param.type.rindex("[")], False, param.parts, param.record)
 
 
 @cache

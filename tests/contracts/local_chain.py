@@ -87,10 +87,15 @@ def _wait_until_up(w3: Web3, process: subprocess.Popen[bytes]) -> None:
 def contract(w3: Web3, name: str, *arguments: Any) -> Contract:
     """Deploy the shipped artifact called `name`."""
     shipped = artifact(name)
-    factory = w3.eth.contract(abi=list(shipped.abi), bytecode=shipped.bytecode)
-    sent = factory.constructor(*arguments).transact({"from": person(0).address, "gas": GAS, "gasPrice": 0})
+    return deployed(w3, list(shipped.abi), shipped.bytecode, *arguments)
+
+
+def deployed(w3: Web3, abi: list[Any], bytecode: str, *arguments: Any) -> Contract:
+    """A contract of this code, by person 0."""
+    sent = w3.eth.contract(abi=abi, bytecode=bytecode).constructor(*arguments)
+    sent = sent.transact({"from": person(0).address, "gas": GAS, "gasPrice": 0})
     address = w3.eth.wait_for_transaction_receipt(sent, timeout=10, poll_latency=0.005)["contractAddress"]
-    return w3.eth.contract(address=address, abi=list(shipped.abi))
+    return w3.eth.contract(address=address, abi=abi)
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,11 @@ def deployment_refusal(w3: Web3, name: str, *arguments: Any) -> tuple[Any, ...]:
 
 
 def _named(error: ContractCustomError) -> tuple[Any, ...]:
-    raw = bytes.fromhex(str(error.data)[2:])
+    return named(bytes.fromhex(str(error.data)[2:]))
+
+
+def named(raw: bytes) -> tuple[Any, ...]:
+    """(error name, *arguments) of the bytes that a contract reverted with."""
     name, types = _errors()[raw[:4]]
     values = decode(types, raw[4:])
     return name, *(Web3.to_checksum_address(v) if t == "address" else v for t, v in zip(types, values, strict=True))
