@@ -52,41 +52,35 @@ library FraudProof {
     }
 
     function _requireHistory(ITrainings.Evidence calldata evidence, bytes32 transcript) private pure {
-        bytes32 digest = evidence.before;
-        uint256 count = evidence.sums.length;
-        for (uint256 i; i < count; ++i) {
-            ITrainings.Sum calldata sum = evidence.sums[i];
-            uint256 at;
-            assembly ("memory-safe") {
-                at := sum
-            }
-            digest = _rolled(digest, at, SUM_SIZE);
+        ITrainings.Sum[] calldata sums = evidence.sums;
+        uint256 at;
+        assembly ("memory-safe") {
+            at := sums.offset
         }
-        if (count == 0 || digest != transcript) revert ITrainings.BadHistory();
+        if (sums.length == 0 || _rolled(evidence.before, at, sums.length, SUM_SIZE) != transcript) revert ITrainings.BadHistory();
     }
 
     function _requirePosts(ITrainings.Evidence calldata evidence) private pure {
-        bytes32 digest = evidence.postsBefore;
-        uint256 count = evidence.posts.length;
-        for (uint256 i; i < count; ++i) {
-            ITrainings.Post calldata post = evidence.posts[i];
-            uint256 at;
-            assembly ("memory-safe") {
-                at := post
-            }
-            digest = _rolled(digest, at, POST_SIZE);
+        ITrainings.Post[] calldata posts = evidence.posts;
+        uint256 at;
+        assembly ("memory-safe") {
+            at := posts.offset
         }
+        bytes32 digest = _rolled(evidence.postsBefore, at, posts.length, POST_SIZE);
         if (digest != evidence.sums[0].posts) revert ITrainings.BadPosts(0);
     }
 
-    /// keccak256(abi.encode(digest, record)) of a static record of `size` bytes in calldata.
-    function _rolled(bytes32 digest, uint256 record, uint256 size) private pure returns (bytes32 next) {
+    /// digest = keccak256(abi.encode(digest, record)) for each of `count` static records of `size` bytes from `at` in calldata on.
+    function _rolled(bytes32 digest, uint256 at, uint256 count, uint256 size) private pure returns (bytes32) {
         assembly ("memory-safe") {
-            let at := mload(0x40)
-            mstore(at, digest)
-            calldatacopy(add(at, 32), record, size)
-            next := keccak256(at, add(size, 32))
+            let free := mload(0x40)
+            for { let end := add(at, mul(count, size)) } lt(at, end) { at := add(at, size) } {
+                mstore(free, digest)
+                calldatacopy(add(free, 32), at, size)
+                digest := keccak256(free, add(size, 32))
+            }
         }
+        return digest;
     }
 
     /// Who posted what for the round. Posts are the newest ones up to the sum: were a member's to come twice, the later one would count,
@@ -120,7 +114,7 @@ library FraudProof {
         uint256 round = evidence.sums[0].round;
         uint256 count = evidence.posts.length;
         for (uint256 i; i < count;) {
-            ITrainings.Post calldata post = evidence.posts[i++];
+            ITrainings.Post calldata post = _post(evidence, i++);
             (uint256 posted, uint256 position) = (post.round, post.position);
             if (post.vector.root == 0) {
                 if (posted == round) table.keys[position] = i;
@@ -134,9 +128,9 @@ library FraudProof {
 
     /// A sum of another number of leaves than all its parts is wrong without a look into it.
     function _hasOtherTree(ITrainings.Evidence calldata evidence, Cast memory cast) private pure returns (bool) {
-        uint32 size = evidence.posts[cast.vectors[0]].vector.leaves;
+        uint32 size = _post(evidence, cast.vectors[0]).vector.leaves;
         for (uint256 i = 1; i < cast.vectors.length; ++i) {
-            if (evidence.posts[cast.vectors[i]].vector.leaves != size) revert ITrainings.BadLeaf(i);
+            if (_post(evidence, cast.vectors[i]).vector.leaves != size) revert ITrainings.BadLeaf(i);
         }
         return evidence.sums[0].vector.leaves != size;
     }
@@ -157,19 +151,19 @@ library FraudProof {
     /// Every leaf stands where it must; the survivors' are of one length, and a sum's of another length is wrong.
     function _hasOtherLength(ITrainings.Evidence calldata evidence, Cast memory cast, uint8 ring) private view returns (bool) {
         uint256 survivors = cast.vectors.length;
-        uint256 length = evidence.leaves[0].length;
+        uint256 length = _leaf(evidence, 0).length;
         for (uint256 i; i < survivors; ++i) {
-            bool fits = evidence.leaves[i].length == length && length <= LEAF && length % (ring / 8) == 0;
+            bool fits = _leaf(evidence, i).length == length && length <= LEAF && length % (ring / 8) == 0;
             if (!fits) revert ITrainings.BadLeaf(i);
-            _requireLeaf(evidence, evidence.posts[cast.vectors[i]].vector, i);
+            _requireLeaf(evidence, _post(evidence, cast.vectors[i]).vector, i);
         }
         _requireLeaf(evidence, evidence.sums[0].vector, survivors);
-        return evidence.leaves[survivors].length != length;
+        return _leaf(evidence, survivors).length != length;
     }
 
     function _requireLeaf(ITrainings.Evidence calldata evidence, ITrainings.Vector calldata vector, uint256 i) private view {
         uint256 index = evidence.block / (LEAF / BLOCK);
-        bool stands = Merkle6962.included(vector.root, vector.leaves, evidence.leaves[i], index, evidence.paths[i]);
+        bool stands = Merkle6962.included(vector.root, vector.leaves, _leaf(evidence, i), index, evidence.paths[i]);
         if (!stands) revert ITrainings.BadLeaf(i);
     }
 
@@ -177,7 +171,7 @@ library FraudProof {
         uint256 start = evidence.block % (LEAF / BLOCK) * BLOCK;
         uint256 survivors = evidence.leaves.length - 1;
         for (uint256 i; i < survivors; ++i) {
-            (uint256 low, uint256 high) = Lanes.read(evidence.leaves[i], start);
+            (uint256 low, uint256 high) = Lanes.read(_leaf(evidence, i), start);
             total.add(low, high);
         }
     }
@@ -185,7 +179,7 @@ library FraudProof {
     function _takeSeeds(Lanes.Block memory total, ITrainings.Evidence calldata evidence, Cast memory cast) private pure {
         for (uint256 i; i < cast.keys.length; ++i) {
             bytes32 seed = evidence.seeds[i];
-            if (sha256(abi.encodePacked(seed)) != evidence.posts[cast.keys[i]].keys.seed) revert ITrainings.BadSecret(i);
+            if (sha256(abi.encodePacked(seed)) != _post(evidence, cast.keys[i]).keys.seed) revert ITrainings.BadSecret(i);
             (uint256 low, uint256 high) = ChaCha20.keystream(seed, evidence.block);
             total.take(low, high);
         }
@@ -201,7 +195,7 @@ library FraudProof {
         bytes memory head = abi.encodePacked(place, uint256(evidence.sums[0].round));
         uint256 survivors = cast.keys.length;
         for (uint256 i; i < cast.dropped.length; ++i) {
-            ITrainings.Keys calldata keys = evidence.posts[cast.dropped[i]].keys;
+            ITrainings.Keys calldata keys = _post(evidence, cast.dropped[i]).keys;
             bool fits = _times(uint256(evidence.scalars[i]), GENERATOR, 0) == _times(1, keys.x, keys.parity);
             if (!fits) revert ITrainings.BadSecret(survivors + i);
             for (uint256 j; j < survivors; ++j) _takePair(total, evidence, cast, head, i * survivors + j);
@@ -231,11 +225,11 @@ library FraudProof {
     {
         bytes32[2] calldata point = evidence.points[which];
         uint256 gone = which / cast.keys.length;
-        ITrainings.Post calldata other = evidence.posts[cast.keys[which % cast.keys.length]];
+        ITrainings.Post calldata other = _post(evidence, cast.keys[which % cast.keys.length]);
         address product = _times(uint256(evidence.scalars[gone]), other.keys.x, other.keys.parity);
         if (product != _account(point)) revert ITrainings.BadPoint(which);
         bytes memory members;
-        (members, lower) = _ordered(other.member, evidence.posts[cast.dropped[gone]].member);
+        (members, lower) = _ordered(other.member, _post(evidence, cast.dropped[gone]).member);
         key = sha256(abi.encodePacked(head, members, point[0], point[1]));
     }
 
@@ -249,7 +243,7 @@ library FraudProof {
     }
 
     function _requireOther(Lanes.Block memory total, ITrainings.Evidence calldata evidence) private pure {
-        bytes calldata leaf = evidence.leaves[evidence.leaves.length - 1];
+        bytes calldata leaf = _leaf(evidence, evidence.leaves.length - 1);
         uint256 start = evidence.block % (LEAF / BLOCK) * BLOCK;
         (uint256 low, uint256 high) = Lanes.read(leaf, start);
         uint256 length = leaf.length > start ? leaf.length - start : 0;
@@ -259,6 +253,14 @@ library FraudProof {
     /// The address of `scalar` times the point, zero where there is none: ecrecover of hash 0 and s = scalar x is (s / x) P.
     function _times(uint256 scalar, bytes32 x, uint8 parity) private pure returns (address) {
         return ecrecover(0, 27 + parity, x, bytes32(mulmod(scalar, uint256(x), ORDER)));
+    }
+
+    function _post(ITrainings.Evidence calldata evidence, uint256 i) private pure returns (ITrainings.Post calldata) {
+        return evidence.posts[i];
+    }
+
+    function _leaf(ITrainings.Evidence calldata evidence, uint256 i) private pure returns (bytes calldata) {
+        return evidence.leaves[i];
     }
 
     function _count(uint256 bits) private pure returns (uint256 count) {

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from eth_account.signers.local import LocalAccount
+from local_chain import CHAIN_ID, Alliance, digest
+from training_steps import opened
+from web3.types import TxReceipt
 
 from federation.securesum import Context, Keys, Secrets, recover
 from federation.securesum.round import Address
@@ -157,3 +162,76 @@ def members(n: int) -> list[Address]:
 
 def _at(members: Sequence[Address], positions: Sequence[int]) -> frozenset[Address]:
     return frozenset(members[at] for at in positions)
+
+
+# --- the same on chain ---
+
+
+@dataclass
+class OnChain:
+    """A training of real rounds, each step a transaction; `people` by position."""
+
+    alliance: Alliance
+    people: Sequence[LocalAccount]
+    id: bytes
+    played: Played
+
+    @property
+    def call(self) -> Any:
+        return self.alliance.trainings.functions
+
+    def key(self) -> None:
+        """Everybody who has keys for round 0 posts them."""
+        outcome = self.played.outcomes[0]
+        self._send_keys(0, self.played.keys_alone(0, [m for m in self.played.members if m in outcome.round.keys]))
+
+    def contribute(self, number: int) -> None:
+        """Up to the aggregate: vectors, the deadline where somebody dropped out, keys of who returns, seeds."""
+        outcome = self.played.outcomes[number]
+        for post in self.played.contributions(number):
+            call = self.call.contribute(self.id, number, astuple(post.vector), astuple(post.keys))
+            self.alliance.send(call, by=self.people[post.position])
+        if outcome.round.dropped:
+            self.lapse()
+        if number + 1 < len(self.played.outcomes):
+            self._send_keys(number + 1, self.played.returning(number + 1))
+        for answer in outcome.reveals:
+            if answer.seed:
+                shares = [digest("share")] * len(outcome.round.dropped)
+                who = self.people[self.played.members.index(answer.member)]
+                self.alliance.send(self.call.reveal(self.id, number, answer.seed, shares), by=who)
+
+    def aggregate(self, number: int, posted: bytes, by: int, *, last: bool = False) -> TxReceipt:
+        poster = self.people[by]
+        sum_ = self.played.aggregate(number, posted, self.played.members[by])
+        return self.alliance.send(self.call.aggregate(self.id, number, astuple(sum_.vector), last), by=poster)
+
+    def challenging(self, evidence: Evidence, right: Vector, *, last: bool = False) -> Any:
+        return self.call.challenge(self.id, astuple(evidence), astuple(right), last)
+
+    def lapse(self) -> None:
+        deadline = self.call.training(self.id).call()[7]
+        self.alliance.sleep(deadline - self.alliance.now() + 1)
+        self.alliance.send(self.call.lapse(self.id), by=self.people[0])
+
+    def _send_keys(self, number: int, posts: Sequence[Post]) -> None:
+        for post in posts:
+            self.alliance.send(self.call.postKeys(self.id, number, astuple(post.keys)), by=self.people[post.position])
+
+
+def on_chain(
+    alliance: Alliance, people: Sequence[LocalAccount], plans: Sequence[Plan], *, ring: int, lanes: int,
+    form: Callable[[bytes], Vector] = vector_form, **terms: Any,
+) -> OnChain:  # fmt: skip
+    """A training whose members have joined and posted their keys for round 0."""
+    sized = {"seats": len(people), "threshold": 2 * len(people) // 3 + 1, "rounds": len(plans), "ring": ring}
+    run = opened(alliance, people, **(sized | terms))
+    run.join_all()
+    addresses = [Address(bytes.fromhex(who.address[2:])) for who in people]
+    ledger = bytes.fromhex(alliance.trainings.address[2:])
+    where = Context(CHAIN_ID.to_bytes(32, "big"), ledger, run.id, bytes(32))
+    outcomes = rounds(where, addresses, plans, ring=ring, lanes=lanes)
+    start = model.digest(run.call.training(run.id).call()[-1])
+    training = OnChain(alliance, people, run.id, Played(addresses, outcomes, start, form))
+    training.key()
+    return training

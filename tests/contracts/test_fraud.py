@@ -1,22 +1,23 @@
 """Fraud proofs on real rounds: a right sum is never voided, a wrong one always is, and no evidence bends."""
 
 import os
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import astuple, fields, is_dataclass, replace
 
 import pytest
 from compile_contracts import compile_sources
 from conftest import npm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from eth_abi.abi import encode
-from local_chain import CHAIN_ID, ROOT, deployed, digest, named
-from real_rounds import Plan, members, play, wrong
+from local_chain import CHAIN_ID, ROOT, deployed, digest, events, named, refusal
+from real_rounds import Plan, members, on_chain, play, vector_form, wrong
+from training_steps import opened
 
 from federation.securesum import Context
 from federation.securesum.keys import ORDER
 from federation.vectors import to_bytes
 from node import model
 from node.chain import abi
-from node.evidence import first_difference, rolled
+from node.evidence import first_difference, rolled, start_of
 from node.signature import checksummed, keccak
 
 LANES = {32: 217, 64: 109}  # 868 and 872 bytes: the fourth leaf is short, and so is its second block
@@ -292,6 +293,71 @@ def test_pair_masks_are_those_of_the_contracts_own_training(judge, bent):
     right = replace(evidence, block=3)
     assert verdict(judge, played, right) == ("Honest",)
     assert verdict(judge, played, right, training=digest("another training")) is None
+
+
+# --- through Trainings ---
+
+
+@pytest.fixture
+def summed(alliance, alice, bob, carol, dave):
+    """Two rounds of four members; bob drops out of the second, and alice posts its sum with lane 17 wrong."""
+    training = on_chain(alliance, [alice, bob, carol, dave], [Plan(), Plan((1,)), Plan()], ring=64, lanes=LANES[64])
+    outcomes = training.played.outcomes
+    training.contribute(0)
+    training.aggregate(0, to_bytes(outcomes[0].total), by=2)
+    training.contribute(1)
+    training.aggregate(1, wrong(outcomes[1], 17), by=0)
+    return training
+
+
+def test_the_history_made_in_python_is_the_contracts(summed):
+    state = summed.call.training(summed.id).call()
+    posts, transcript = state[-2:]
+    assert (posts, transcript) == (model.raw(rolled(model.ZERO, summed.played.posts)), summed.played.transcript)
+
+
+def test_the_transcript_starts_with_the_terms(alliance, alice, bob, carol):
+    run = opened(alliance, [alice, bob, carol])
+    (opening,) = [e for e in alliance.trainings.events.Opened().get_logs(from_block=0) if e["args"]["id"] == run.id]
+    terms = model.TrainingTerms(**{
+        abi.snake(name): model.digest(value) if isinstance(value, bytes) else value
+        for name, value in opening["args"]["terms"].items()
+    })  # fmt: skip
+    assert model.raw(start_of(terms)) == run.call.training(run.id).call()[-1]
+
+
+def test_a_wrong_sum_is_corrected_by_who_shows_it(alliance, summed, carol):
+    played = summed.played
+    right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
+    evidence = played.evidence(1, posted, first_difference(right, posted))
+    shown = alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    (challenged,) = events(alliance.trainings, shown, "Challenged")
+    assert (challenged["round"], challenged["block"], challenged["by"]) == (1, 2, carol.address.lower())
+    (corrected,) = events(alliance.trainings, shown, "Corrected")
+    assert corrected["vector"] == tuple(map(raw_or_same, astuple(vector_form(right))))
+
+
+def test_the_corrected_sum_is_honest(alliance, summed, carol, dave):
+    played = summed.played
+    right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
+    evidence = played.evidence(1, posted, 2)
+    alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    played.sums.pop()
+    played.sums.append(replace(evidence.sums[0], vector=vector_form(right), poster=model.Address(carol.address)))
+    again = played.evidence(1, right, 2)
+    assert refusal(summed.challenging(again, vector_form(right)), by=dave) == ("Honest",)
+
+
+@pytest.mark.parametrize("block", [0, 2, LAST_BLOCK])
+def test_a_right_sum_cannot_be_replaced(summed, dave, block):
+    right = to_bytes(summed.played.outcomes[0].total)
+    evidence = summed.played.evidence(0, right, block)
+    other = vector_form(bytes(len(right)))
+    assert refusal(summed.challenging(evidence, other), by=dave) == ("Honest",)
+
+
+def raw_or_same(value):
+    return model.raw(value) if isinstance(value, str) else value
 
 
 # --- ChaCha20 ---
