@@ -9,7 +9,7 @@ from conftest import npm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from eth_abi.abi import encode
 from local_chain import CHAIN_ID, ROOT, deployed, digest, events, named, refusal
-from real_rounds import Plan, members, on_chain, play, vector_form, wrong
+from real_rounds import Plan, members, on_chain, play, secrets_of, vector_form, wrong
 from training_steps import opened
 
 from federation.securesum import Context
@@ -17,7 +17,8 @@ from federation.securesum.keys import ORDER
 from federation.vectors import to_bytes
 from node import model
 from node.chain import abi
-from node.evidence import first_difference, rolled, start_of
+from node.errors import Misuse
+from node.evidence import Bytes, History, evidence_of, first_difference, rolled, start_of
 from node.signature import checksummed, keccak
 
 LANES = {32: 217, 64: 109}  # 868 and 872 bytes: the fourth leaf is short, and so is its second block
@@ -167,6 +168,66 @@ def test_posts_cut_short_name_the_positions_that_lack(judge, story):
     assert verdict(judge, story, cut) == ("BadPosts", 1 << first.position)
     nothing = replace(evidence, posts_before=evidence.sums[0].posts, posts=())
     assert verdict(judge, story, nothing) == ("BadPosts", 0b1111111)
+
+
+def test_a_lost_round_leaves_posts_and_no_sum(judge, story):
+    """Round 1 gave no sum; the keys for round 2 came with its vectors all the same."""
+    lost = replace(story, sums=[one for one in story.sums if one.round != 1])
+    evidence = lost.evidence(2, wrong(story.outcomes[2], 0), 0)
+    assert verdict(judge, lost, evidence) is None
+    assert verdict(judge, lost, replace(evidence, block=1)) == ("Honest",)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dropped", [(), (0, 31, 63)], ids=str)
+def test_sixty_four_members(judge, dropped):
+    played = board(judge, 64, [Plan(dropped)], changed={0: (108,)})
+    posted = wrong(played.outcomes[0], 108)
+    assert verdict(judge, played, played.evidence(0, posted, LAST_BLOCK)) is None
+    assert verdict(judge, played, played.evidence(0, posted, 12)) == ("Honest",)
+
+
+# --- what evidence is not made of ---
+
+
+@pytest.mark.parametrize(
+    ("clause", "changes"),
+    [
+        ("round", {"sums": []}),
+        ("posts", {"posts": []}),
+    ],
+)
+def test_a_history_without_the_sum_or_its_posts_is_misuse(story, clause, changes):
+    with pytest.raises(Misuse) as error:
+        replace(story, **changes).evidence(1, to_bytes(story.outcomes[1].total), 0)
+    assert error.value.clause == clause
+
+
+def test_vectors_of_others_than_the_survivors_are_misuse(story):
+    outcome = story.outcomes[1]
+    history = History(story.start, tuple(story.sums), tuple(story.posts))
+    vectors = dict(list(story.vectors(1).items())[1:])
+    with pytest.raises(Misuse, match="survivors"):
+        evidence_of(history, outcome.round, secrets_of(outcome), Bytes(vectors, to_bytes(outcome.total)), 0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "posted", "block"),
+    [
+        (b"a" * 200, b"a" * 199 + b"b", 3),
+        (b"a" * 200, b"b" + b"a" * 199, 0),
+        (b"a" * 200, b"a" * 128, 2),
+        (b"a" * 128, b"a" * 129, 2),
+        (b"", b"a", 0),
+    ],
+)
+def test_the_first_block_that_differs(ours, posted, block):
+    assert first_difference(ours, posted) == block
+
+
+def test_equal_sums_have_no_difference():
+    with pytest.raises(Misuse):
+        first_difference(b"a" * 200, b"a" * 200)
 
 
 # --- nothing of the evidence can be bent ---
