@@ -8,7 +8,7 @@ from compile_contracts import compile_sources
 from conftest import npm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from eth_abi.abi import encode
-from local_chain import CHAIN_ID, ROOT, deployed, digest, events, named, refusal
+from local_chain import CHAIN_ID, ROOT, deployed, digest, events, found, named, person, refusal
 from real_rounds import Plan, members, on_chain, play, secrets_of, vector_form, wrong
 from training_steps import opened
 
@@ -359,16 +359,25 @@ def test_pair_masks_are_those_of_the_contracts_own_training(judge, bent):
 # --- through Trainings ---
 
 
-@pytest.fixture
-def summed(alliance, alice, bob, carol, dave):
+@pytest.fixture(scope="session")
+def enacted(w3):
     """Two rounds of four members; bob drops out of the second, and alice posts its sum with lane 17 wrong."""
-    training = on_chain(alliance, [alice, bob, carol, dave], [Plan(), Plan((1,)), Plan()], ring=64, lanes=LANES[64])
+    people = [person(i) for i in range(4)]
+    training = on_chain(found(w3), people, [Plan(), Plan((1,)), Plan()], ring=64, lanes=LANES[64])
     outcomes = training.played.outcomes
     training.contribute(0)
     training.aggregate(0, to_bytes(outcomes[0].total), by=2)
     training.contribute(1)
     training.aggregate(1, wrong(outcomes[1], 17), by=0)
     return training
+
+
+@pytest.fixture
+def summed(enacted, w3):
+    """As it was enacted, for each test."""
+    snapshot = w3.provider.make_request("evm_snapshot", [])["result"]
+    yield replace(enacted, played=replace(enacted.played, sums=[*enacted.played.sums]))
+    assert w3.provider.make_request("evm_revert", [snapshot])["result"] is True
 
 
 def test_the_history_made_in_python_is_the_contracts(summed):
@@ -387,22 +396,22 @@ def test_the_transcript_starts_with_the_terms(alliance, alice, bob, carol):
     assert model.raw(start_of(terms)) == run.call.training(run.id).call()[-1]
 
 
-def test_a_wrong_sum_is_corrected_by_who_shows_it(alliance, summed, carol):
+def test_a_wrong_sum_is_corrected_by_who_shows_it(summed, carol):
     played = summed.played
     right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
     evidence = played.evidence(1, posted, first_difference(right, posted))
-    shown = alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
-    (challenged,) = events(alliance.trainings, shown, "Challenged")
+    shown = summed.alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    (challenged,) = events(summed.alliance.trainings, shown, "Challenged")
     assert (challenged["round"], challenged["block"], challenged["by"]) == (1, 2, carol.address.lower())
-    (corrected,) = events(alliance.trainings, shown, "Corrected")
+    (corrected,) = events(summed.alliance.trainings, shown, "Corrected")
     assert corrected["vector"] == tuple(map(raw_or_same, astuple(vector_form(right))))
 
 
-def test_the_corrected_sum_is_honest(alliance, summed, carol, dave):
+def test_the_corrected_sum_is_honest(summed, carol, dave):
     played = summed.played
     right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
     evidence = played.evidence(1, posted, 2)
-    alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    summed.alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
     played.sums.pop()
     played.sums.append(replace(evidence.sums[0], vector=vector_form(right), poster=model.Address(carol.address)))
     again = played.evidence(1, right, 2)
