@@ -7,7 +7,7 @@ gas.run()    # {"bench": "gas", "runs": 1, "results": [{"name": "publish", "valu
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,16 @@ CEILINGS = {
 }
 PEERS = {"publish": ("EAS attest", "Ocean publish"), "grant": ("Ocean order",), "fraud_64_3_bytes": ()}
 FRAUD_SIZES = (3, 10, 32, 64)
+EVERYDAY = FRAUD_SIZES[:2]
 FRAUD_DROPPED = (0, 1, 3)
 FRAUD_LANES = 1_000_000  # of Z_2^64
 
 
-def run() -> dict[str, Any]:
-    """Measure once: gas does not vary from run to run."""
+def run(sizes: Sequence[int] = FRAUD_SIZES) -> dict[str, Any]:
+    """Measure once: gas does not vary from run to run. `sizes`: members of the challenged rounds."""
     with anvil() as w3:
         peers = measure_peers(w3)
-        ours = measure(w3) | measure_fraud(w3)
+        ours = measure(w3) | measure_fraud(w3, sizes)
     return {"bench": "gas", "runs": 1, "results": [_result(name, value, peers) for name, value in ours.items()]}
 
 
@@ -121,14 +122,14 @@ def _trainings(alliance: Alliance) -> dict[str, int]:
     return {"contribute_first": first, "contribute": second, "aggregate": aggregated, "finalize": final["gasUsed"]}
 
 
-def measure_fraud(w3: Any) -> dict[str, int]:
+def measure_fraud(w3: Any, sizes: Sequence[int]) -> dict[str, int]:
     """Challenges by size and dropouts: `fraud_N_D` where N members had posted keys and D of them dropped out."""
-    people = [person(i) for i in range(max(FRAUD_SIZES))]
+    people = [person(i) for i in range(max(sizes))]
     alliance = found(w3, [(who.address, MEMBER, digest(f"card {who.address}")) for who in people])
     path = "tests/contracts/Judge.sol"
     judge = compile_sources({path: (ROOT / path).read_text()})[path]["Judge"]
     block = deployed(w3, judge["abi"], judge["evm"]["bytecode"]["object"]).functions.cost(digest("key")).call()
-    rows = (row for size in FRAUD_SIZES for row in _challenges(alliance, people[:size]))
+    rows = (row for size in sizes for row in _challenges(alliance, people[:size]))
     return dict(rows) | {"chacha20_block": block}
 
 

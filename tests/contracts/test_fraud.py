@@ -8,8 +8,8 @@ from compile_contracts import compile_sources
 from conftest import npm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from eth_abi.abi import encode
-from local_chain import CHAIN_ID, ROOT, deployed, digest, events, named, refusal
-from real_rounds import Plan, members, on_chain, play, vector_form, wrong
+from local_chain import CHAIN_ID, ROOT, deployed, digest, events, found, named, person, refusal
+from real_rounds import Plan, members, on_chain, play, secrets_of, vector_form, wrong
 from training_steps import opened
 
 from federation.securesum import Context
@@ -17,7 +17,8 @@ from federation.securesum.keys import ORDER
 from federation.vectors import to_bytes
 from node import model
 from node.chain import abi
-from node.evidence import first_difference, rolled, start_of
+from node.errors import Misuse
+from node.evidence import Bytes, History, evidence_of, first_difference, rolled, start_of
 from node.signature import checksummed, keccak
 
 LANES = {32: 217, 64: 109}  # 868 and 872 bytes: the fourth leaf is short, and so is its second block
@@ -169,6 +170,66 @@ def test_posts_cut_short_name_the_positions_that_lack(judge, story):
     assert verdict(judge, story, nothing) == ("BadPosts", 0b1111111)
 
 
+def test_a_lost_round_leaves_posts_and_no_sum(judge, story):
+    """Round 1 gave no sum; the keys for round 2 came with its vectors all the same."""
+    lost = replace(story, sums=[one for one in story.sums if one.round != 1])
+    evidence = lost.evidence(2, wrong(story.outcomes[2], 0), 0)
+    assert verdict(judge, lost, evidence) is None
+    assert verdict(judge, lost, replace(evidence, block=1)) == ("Honest",)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dropped", [(), (0, 31, 63)], ids=str)
+def test_sixty_four_members(judge, dropped):
+    played = board(judge, 64, [Plan(dropped)], changed={0: (108,)})
+    posted = wrong(played.outcomes[0], 108)
+    assert verdict(judge, played, played.evidence(0, posted, LAST_BLOCK)) is None
+    assert verdict(judge, played, played.evidence(0, posted, 12)) == ("Honest",)
+
+
+# --- what evidence is not made of ---
+
+
+@pytest.mark.parametrize(
+    ("clause", "changes"),
+    [
+        ("round", {"sums": []}),
+        ("posts", {"posts": []}),
+    ],
+)
+def test_a_history_without_the_sum_or_its_posts_is_misuse(story, clause, changes):
+    with pytest.raises(Misuse) as error:
+        replace(story, **changes).evidence(1, to_bytes(story.outcomes[1].total), 0)
+    assert error.value.clause == clause
+
+
+def test_vectors_of_others_than_the_survivors_are_misuse(story):
+    outcome = story.outcomes[1]
+    history = History(story.start, tuple(story.sums), tuple(story.posts))
+    vectors = dict(list(story.vectors(1).items())[1:])
+    with pytest.raises(Misuse, match="survivors"):
+        evidence_of(history, outcome.round, secrets_of(outcome), Bytes(vectors, to_bytes(outcome.total)), 0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "posted", "block"),
+    [
+        (b"a" * 200, b"a" * 199 + b"b", 3),
+        (b"a" * 200, b"b" + b"a" * 199, 0),
+        (b"a" * 200, b"a" * 128, 2),
+        (b"a" * 128, b"a" * 129, 2),
+        (b"", b"a", 0),
+    ],
+)
+def test_the_first_block_that_differs(ours, posted, block):
+    assert first_difference(ours, posted) == block
+
+
+def test_equal_sums_have_no_difference():
+    with pytest.raises(Misuse):
+        first_difference(b"a" * 200, b"a" * 200)
+
+
 # --- nothing of the evidence can be bent ---
 
 
@@ -298,16 +359,25 @@ def test_pair_masks_are_those_of_the_contracts_own_training(judge, bent):
 # --- through Trainings ---
 
 
-@pytest.fixture
-def summed(alliance, alice, bob, carol, dave):
+@pytest.fixture(scope="session")
+def enacted(w3):
     """Two rounds of four members; bob drops out of the second, and alice posts its sum with lane 17 wrong."""
-    training = on_chain(alliance, [alice, bob, carol, dave], [Plan(), Plan((1,)), Plan()], ring=64, lanes=LANES[64])
+    people = [person(i) for i in range(4)]
+    training = on_chain(found(w3), people, [Plan(), Plan((1,)), Plan()], ring=64, lanes=LANES[64])
     outcomes = training.played.outcomes
     training.contribute(0)
     training.aggregate(0, to_bytes(outcomes[0].total), by=2)
     training.contribute(1)
     training.aggregate(1, wrong(outcomes[1], 17), by=0)
     return training
+
+
+@pytest.fixture
+def summed(enacted, w3):
+    """As it was enacted, for each test."""
+    snapshot = w3.provider.make_request("evm_snapshot", [])["result"]
+    yield replace(enacted, played=replace(enacted.played, sums=[*enacted.played.sums]))
+    assert w3.provider.make_request("evm_revert", [snapshot])["result"] is True
 
 
 def test_the_history_made_in_python_is_the_contracts(summed):
@@ -326,22 +396,22 @@ def test_the_transcript_starts_with_the_terms(alliance, alice, bob, carol):
     assert model.raw(start_of(terms)) == run.call.training(run.id).call()[-1]
 
 
-def test_a_wrong_sum_is_corrected_by_who_shows_it(alliance, summed, carol):
+def test_a_wrong_sum_is_corrected_by_who_shows_it(summed, carol):
     played = summed.played
     right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
     evidence = played.evidence(1, posted, first_difference(right, posted))
-    shown = alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
-    (challenged,) = events(alliance.trainings, shown, "Challenged")
+    shown = summed.alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    (challenged,) = events(summed.alliance.trainings, shown, "Challenged")
     assert (challenged["round"], challenged["block"], challenged["by"]) == (1, 2, carol.address.lower())
-    (corrected,) = events(alliance.trainings, shown, "Corrected")
+    (corrected,) = events(summed.alliance.trainings, shown, "Corrected")
     assert corrected["vector"] == tuple(map(raw_or_same, astuple(vector_form(right))))
 
 
-def test_the_corrected_sum_is_honest(alliance, summed, carol, dave):
+def test_the_corrected_sum_is_honest(summed, carol, dave):
     played = summed.played
     right, posted = to_bytes(played.outcomes[1].total), wrong(played.outcomes[1], 17)
     evidence = played.evidence(1, posted, 2)
-    alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
+    summed.alliance.send(summed.challenging(evidence, vector_form(right)), by=carol)
     played.sums.pop()
     played.sums.append(replace(evidence.sums[0], vector=vector_form(right), poster=model.Address(carol.address)))
     again = played.evidence(1, right, 2)
