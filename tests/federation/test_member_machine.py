@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -42,7 +43,10 @@ from federation.simulate import addresses, context_of
 ALICE, *OTHERS = FIVE = addresses(5)
 ROSTER = Roster.of(FIVE, threshold=3)
 SETS = [some for size in (3, 4, 5) for some in itertools.combinations(FIVE, size)]
-CRASHES = st.sampled_from(["none", "none", "before the save", "before the message"])
+KEYED = st.sampled_from([FIVE] * 3 * len(SETS) + SETS)  # mostly the true list, or hardly a question would be answered
+DEALERS = st.sampled_from([tuple(OTHERS)] * 4 + [(member,) for member in OTHERS])
+WORLDS = st.sampled_from("AAAB")
+CRASHES = st.sampled_from(["none", "none", "none", "before the save", "before the message"])
 
 
 def stream(label: str):
@@ -90,6 +94,7 @@ class Member(RuleBasedStateMachine):
         self.seeds: dict[bytes, set] = {}
         self.answered: dict[bytes, set] = {}
         self.shares: dict[tuple, set[bytes]] = {}
+        self.again: dict[bytes, Callable] = {}
         self.fresh_keys()
 
     @precondition(lambda self: self.drawn < 3)
@@ -119,17 +124,18 @@ class Member(RuleBasedStateMachine):
         keys = {**dealt(world)[0], ALICE: self.keys}
         return {member: keys[member] for member in who}
 
-    @rule(dealer=st.sampled_from(OTHERS), world=st.sampled_from("AB"), crash=CRASHES)
-    def a_bundle_comes(self, dealer, world, crash) -> None:
-        raw = dealt(world)[1][dealer]
-        self.take(lambda s: (accept(s, dealer, raw, share_keys()[ALICE]), None), crash, lambda _: None)
+    @rule(dealers=DEALERS, world=WORLDS, crash=CRASHES)
+    def bundles_come(self, dealers, world, crash) -> None:
+        for dealer in dealers:
+            raw = dealt(world)[1][dealer]
+            self.take(lambda s, d=dealer, r=raw: (accept(s, d, r, share_keys()[ALICE]), None), crash, lambda _: None)
 
-    @rule(value=st.integers(1, 2), world=st.sampled_from("AAB"), who=st.sampled_from(SETS), crash=CRASHES)
+    @rule(value=st.integers(1, 2), world=WORLDS, who=KEYED, crash=CRASHES)
     def contribution_due(self, value, world, who, crash) -> None:
         lanes, keys = np.full(8, value, dtype="<u8"), self.shown(world, who)
         self.take(lambda s: contribute(s, keys, lanes), crash, lambda y: self.vectors[self.me].add(y.tobytes()))
 
-    @rule(world=st.sampled_from("AAB"), who=st.sampled_from(SETS), survivors=st.sampled_from(SETS), crash=CRASHES)
+    @rule(world=WORLDS, who=KEYED, survivors=st.sampled_from(SETS), crash=CRASHES)
     def survivors_final(self, world, who, survivors, crash) -> None:
         def ask(state):
             round = Round(context_of(1), ROSTER, self.shown(world, who), survivors)
@@ -137,14 +143,23 @@ class Member(RuleBasedStateMachine):
 
         def left(answer) -> None:
             self.answered[self.me].add(survivors)
+            self.again[self.me] = ask
             self.note(answer)
 
         self.take(ask, crash, left)
+
+    @precondition(lambda self: self.me in self.again)
+    @rule(dealers=DEALERS, world=st.sampled_from("AB"), crash=CRASHES)
+    def the_round_is_seen_again(self, dealers, world, crash) -> None:
+        """After a reorg: other bundles first, maybe, then the same question."""
+        self.bundles_come(dealers, world, "none")
+        self.take(self.again[self.me], crash, self.note)
 
     @rule(silent=st.sets(st.sampled_from(FIVE), min_size=1, max_size=3), crash=CRASHES)
     def seeds_missing(self, silent, crash) -> None:
         self.take(lambda s: reveal_silent(s, silent), crash, self.note)
 
+    @precondition(lambda self: self.answered[self.me])
     @rule(crash=CRASHES)
     def round_over(self, crash) -> None:
         self.take(lambda s: (close(s), None), crash, lambda _: None)
