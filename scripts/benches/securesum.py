@@ -50,7 +50,7 @@ UNMASKED = [(10**6, 0), (10**6, 5), (10**7, 0), (10**7, 5)]  # Flower would need
 FLOOR_GOAL, FLOWER_GOAL, UNMASK_GOAL, DEAL_GOAL = 1.5, 1 / 10, 1 / 20, 1 / 10
 
 
-def run(runs: int = 9) -> dict[str, Any]:
+def run(runs: int = 5) -> dict[str, Any]:
     """Medians of `runs` runs, or of as many as a row says, as the bench document; minutes, most of them Flower's."""
     with flower.started() as peer:
         results = [row for count, neighbours in SIZES for row in masks(count, neighbours, runs, peer)]
@@ -81,14 +81,13 @@ def masks(count: int, neighbours: int, runs: int, peer: Flower | None) -> list[d
     values = np.random.default_rng(0).standard_normal(count, dtype=np.float32)
     plan = Layout(32, neighbours + 1, 1, (Block("w", count, 16, 8.0),))
     vectors: dict[int, Lanes] = {width: np.ones(count, dtype=ring(width)) for width in (32, 64)}
-    runs = runs if count < 10**7 else min(runs, 5)
     taken: dict[str, list[float]] = {}
     for at in range(runs):
         for width, lanes in vectors.items():
             size = lanes.nbytes
             taken.setdefault(f"floor {width}", []).append(timed(lambda size=size: keystream(size, neighbours + 1)))
             taken.setdefault(f"ours {width}", []).append(timed(lambda lanes=lanes: contribute(state, keys, lanes)))
-        if at < 3 or count < 10**7:
+        if at == 0 or count * neighbours < 5 * 10**8:
             whole = timed(lambda: contribute(state, keys, plan.encode_record({"w": values})))
             taken.setdefault("whole", []).append(whole)
             if peer:
