@@ -88,6 +88,12 @@ class Block:
 
         Integers are compared and scaled as integers, all else as float64.
         """
+        quantised = np.empty(np.shape(values), dtype=np.int64)
+        self._quantise(values, quantised)
+        return quantised
+
+    def _quantise(self, values: ArrayLike, out: Integers | Lanes) -> None:
+        """Into `out`, as many integers or lanes of a ring as there are values."""
         self._refuse_no_block(64)
         if self.most >= 2**63:
             terms = f"ceil({self.bound} * 2^{self.scale}) = {self.most}"
@@ -97,32 +103,31 @@ class Block:
         given = np.asarray(values)
         if given.dtype.kind not in "biuf":
             given = _reals(self, given)
-        flat, quantised = given.reshape(-1), np.empty(given.shape, dtype=np.int64)
-        scale = self._shifted if given.dtype.kind in "biu" else self._rounded
-        out = quantised.reshape(-1)
+        flat, into = given.reshape(-1), out.reshape(-1)
+        scaled = self._shifted if given.dtype.kind in "biu" else self._rounded
 
         def stretch(begin: int) -> None:
             for start in range(begin, min(begin + STRETCH, len(flat)), CHUNK):
-                scale(flat[start : start + CHUNK], out[start : start + CHUNK])
+                into[start : start + CHUNK] = scaled(flat[start : start + CHUNK])
 
         deque(in_stretches(stretch, len(flat), STRETCH), maxlen=0)
-        return quantised
 
-    def _rounded(self, reals: NDArray[Any], out: Integers) -> None:
+    def _rounded(self, reals: NDArray[Any]) -> Integers:
         unit = 2.0 ** int(self.scale)  # a product with a power of two is exact
         top = _float_below(self._exact_bound()) * unit
         with np.errstate(over="ignore"):  # an infinite product is over the bound
             scaled = np.multiply(reals, unit, dtype=np.float64)
         if not (-top <= scaled.min() and scaled.max() <= top):  # false for NaN
             self._over(reals[~(np.abs(scaled) <= top)])
-        np.rint(scaled, out=scaled)
-        out[:] = scaled
+        rounded: Integers = np.rint(scaled, out=scaled).astype(np.int64)
+        return rounded
 
-    def _shifted(self, integers: NDArray[Any], out: Integers) -> None:
+    def _shifted(self, integers: NDArray[Any]) -> Integers:
         top = math.floor(self._exact_bound())
         if not -top <= int(integers.min()) <= int(integers.max()) <= top:
             self._over(np.array([max((int(integers.min()), int(integers.max())), key=abs)], dtype=object))
-        np.left_shift(integers.astype(np.int64), int(self.scale), out=out)
+        scaled: Integers = np.left_shift(integers.astype(np.int64), int(self.scale))
+        return scaled
 
     def _over(self, wrong: NDArray[Any]) -> None:
         (seen,) = wrong[:1].tolist()
@@ -184,6 +189,17 @@ class Layout:
         lanes: Lanes = np.empty(self.length, dtype=ring(self.width))
         for block, part in self._parts():
             _fill(lanes[part], _checked(block, sums[block.name]), most=int(records) * block.most, block=block)
+        return lanes
+
+    def encode_record(self, values: Mapping[str, ArrayLike]) -> Lanes:
+        """The vector of a single record, such as a model's update: as `encode` of every block's `quantise`, without the
+        vector of 64-bit integers between."""
+        lanes: Lanes = np.empty(self.length, dtype=ring(self.width))
+        for block, part in self._parts():
+            if np.shape(values[block.name]) != (block.length,):
+                raise Refused(f"block {block.name} has another shape", clause="shape",
+                              seen=np.shape(values[block.name]), needed=block.length)  # fmt: skip
+            block._quantise(values[block.name], lanes[part])
         return lanes
 
     def decode(self, total: Lanes) -> dict[str, Integers]:

@@ -184,3 +184,15 @@ def test_limits_that_are_numpy_integers_do_not_wrap(kind):
 def test_limits_are_whole_numbers_that_exist(build):
     with pytest.raises(Refused):
         build()
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_one_records_vector_is_its_quantised_values(width):
+    plan = Layout(width, 3, 1, (Block("w", 3 * CHUNK + 1, 16, 8.0), Block("n", 2, 0, 9)))
+    values = np.random.default_rng(1).uniform(-8, 8, 3 * CHUNK + 1)
+    sums = {"w": plan["w"].quantise(values), "n": plan["n"].quantise([-9, 9])}
+    assert (plan.encode_record({"w": values, "n": [-9, 9]}) == plan.encode(sums, records=1)).all()
+    for wrong, clause in (({"w": values, "n": [1]}, "shape"), ({"w": values, "n": [-10, 9]}, "bound")):
+        with pytest.raises(Refused) as caught:
+            plan.encode_record(wrong)
+        assert caught.value.clause == clause

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from federation.errors import Refused, Untrusted
-from federation.securesum import Graph, Reveal, Roster, Round, degree_for
+from federation.securesum import Graph, Reveal, Roster, Round, degree_for, draw
 from federation.securesum.graph import at_least
 from federation.simulate import Absent, addresses, context_of, recompute
 from federation.simulate_graph import Corrupt, run_graph_round
@@ -220,3 +220,25 @@ def test_a_thousand_members(rand):
     one, _, costs = exact_round(1000, rand)
     assert one.degree < 100
     assert max(cost.masks for cost in costs.values()) <= one.degree + 1
+
+
+def test_up_to_64_members_everybody_is_everybodys_neighbour(rand):
+    """The complete graph is the roster itself: a member sees the whole round."""
+    roster = Roster.of(addresses(5))
+    keys = {one: draw(context_of(1), one, rand)[1] for one in roster.members[:4]}
+    whole = Round(context_of(1), roster, keys, roster.members[:4])
+    for member in roster.members[:4]:
+        assert whole.seen_by(member) == whole
+        assert whole.roster_of(member) is roster
+        assert set(whole.neighbours(member)) == keys.keys() - {member}
+    with pytest.raises(Refused, match="not in the roster"):
+        whole.seen_by(addresses(6)[5])
+
+
+def test_a_member_sees_its_neighbours_alone(large):
+    one, outcome, _ = large
+    member = outcome.round.survivors[0]
+    seen, near = outcome.round.seen_by(member), {member, *one.neighbours(member)}
+    assert seen.keys.keys() == near & outcome.round.keys.keys()
+    assert set(seen.survivors) == near & set(outcome.round.survivors)
+    assert seen.roster == one.roster_of(member)
