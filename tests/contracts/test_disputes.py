@@ -330,3 +330,71 @@ def test_fewer_than_the_minimum_can_still_close(alliance, alice, bob, carol):
 def test_only_members_challenge_before_the_window(summed, stranger):
     challenge = summed.call.challenge(summed.id, NO_EVIDENCE, vector("v"), False)
     assert refusal(challenge, by=stranger) == ("NotJoined", stranger.address)
+
+
+# --- sums shown to be wrong: here by a size that is not their vectors'; by their blocks in test_fraud.py ---
+
+
+@pytest.fixture
+def longer(five):
+    """The first sum, posted by person 0, ended the rounds; it has more leaves than the vectors."""
+    five.to_sum(0, last=True, leaves=4097)
+    return five
+
+
+def test_a_member_s_vector_takes_the_place_of_a_wrong_sum(longer):
+    alliance, bob = longer.alliance, longer.people[1]
+    receipt = alliance.send(longer.challenging("right", last=True), by=bob)
+    assert (
+        longer.said(receipt, "Challenged")[0]["by"] == longer.said(receipt, "Corrected")[0]["by"] == bob.address.lower()
+    )
+    assert [e["positions"] for e in longer.said(receipt, "Barred")] == [bits(0)]
+    assert longer.moved(receipt) == ("Challenging", 0, bits(1, 2, 3, 4))
+    assert refusal(longer.challenging("right", last=True), by=bob) == ("BadHistory",)
+
+
+def test_a_sum_challenged_late_takes_the_later_ones_with_it(five):
+    five.to_sum(0, leaves=4097)
+    first = (five.before, five.newest, five.posts())
+    five.to_sum(1, by=five.people[1])
+    second = five.newest
+    before, wrong, posts = first
+    evidence = (before, [wrong, second], ZERO, posts, 0, [], [], [], [], [])
+    receipt = five.alliance.send(five.call.challenge(five.id, evidence, vector("right"), False), by=five.people[2])
+    (event,) = five.said(receipt, "Corrected")
+    corrected = (*wrong[:4], vector("right"), five.people[2].address)
+    assert (event["round"], event["transcript"]) == (0, rolled(before, corrected))
+    assert five.moved(receipt)[:2] == ("Keying", 3)
+    assert five.state()["lost"] == 2  # the second sum's round, and the one under way
+
+
+def test_anybody_s_challenge_in_the_window_voids(longer, stranger):
+    receipt = longer.alliance.send(longer.challenging("right"), by=stranger)
+    assert longer.why(receipt, "Voided") == "WrongAggregate"
+    assert [e["positions"] for e in longer.said(receipt, "Barred")] == [bits(0)]
+    assert longer.said(receipt, "Corrected") == []
+
+
+def test_nobody_challenges_its_own_sum(longer):
+    poster = longer.people[0]
+    assert refusal(longer.challenging("right"), by=poster) == ("NotExpected", poster.address)
+
+
+def test_an_empty_vector_corrects_nothing(longer):
+    evidence = (longer.before, [longer.newest], ZERO, longer.posts(), 0, [], [], [], [], [])
+    empty = longer.call.challenge(longer.id, evidence, NO_VECTOR, False)
+    assert refusal(empty, by=longer.people[1]) == ("BadVector",)
+
+
+def test_a_correction_that_leaves_too_few_for_another_round_voids(alliance, alice, bob, carol):
+    run = keyed(alliance, [alice, bob, carol], rounds=2)
+    run.to_sum(0, leaves=4097)
+    receipt = alliance.send(run.challenging("right"), by=bob)
+    assert run.why(receipt, "Voided") == "WrongAggregate"
+
+
+def test_nobody_challenges_what_is_final(longer, stranger):
+    longer.alliance.sleep(901)
+    challenge = longer.challenging("right")
+    longer.alliance.send(longer.call.finalize(longer.id, digest("model")), by=longer.people[1])
+    assert refusal(challenge, by=stranger)[0] == refusal(challenge, by=longer.people[1])[0] == "WrongPhase"

@@ -2,7 +2,7 @@
 
 import pytest
 from eth_utils.abi import event_abi_to_log_topic
-from local_chain import digest, fold_head, found, person, terms, version
+from local_chain import digest, fold_head, found, person, terms, vector, version
 from test_grants import agree
 from test_members import admission, pausing, rotation, state_change
 from training_steps import keyed, opened
@@ -13,7 +13,7 @@ def busy(w3):
     """An alliance in which every kind of event has happened."""
     alliance = found(w3)
     _share(alliance, person(0), person(1))
-    _train(alliance, [person(0), person(1), person(2)])
+    _train(alliance, [person(i) for i in range(4)])
     _decide(alliance, [person(0), person(1), person(2)])
     return alliance
 
@@ -39,12 +39,26 @@ def _share(alliance, alice, bob):
 def _train(alliance, people):
     run = keyed(alliance, people, rounds=1)
     run.contribute_all()
-    run.reveal_all()
-    run.aggregate()
+    run.accuse(people[0], 3)
+    for who in people[:3]:
+        run.reveal(who)
+    run.lapse()
+    for who in people[:3]:
+        run.recover(who, 0, [digest("share")])
+    run.aggregate(leaves=5000)
+    alliance.send(run.challenging("right"), by=people[1])
+    alliance.send(run.call.overrule(run.id, *_corrected(run, people[1]), vector("other"), True), by=people[2])
     alliance.sleep(901)
-    alliance.send(run.call.finalize(run.id, digest("model")), by=people[0])
+    alliance.send(run.call.finalize(run.id, digest("model")), by=people[2])
     alliance.send(run.call.attest(run.id, digest("model")), by=people[1])
     opened(alliance, people).lapse()
+    poor = opened(alliance, people, spares=1)
+    poor.join_all()
+    poor.lapse()
+
+
+def _corrected(run, by):
+    return run.before, (*run.newest[:4], vector("right"), by.address)
 
 
 def _decide(alliance, quorum):

@@ -77,13 +77,46 @@ class Run:
         return self.alliance.send(self.call.accuse(self.id, round_, bits(*positions)), by=who)
 
     def aggregate(
-        self, round_: int = 0, *, last: bool = False, by: LocalAccount | None = None, of: str = "sum"
+        self,
+        round_: int = 0,
+        *,
+        last: bool = False,
+        by: LocalAccount | None = None,
+        of: str = "sum",
+        leaves: int = 4096,
     ) -> TxReceipt:
-        poster, board, summed = by or self.people[0], self.state(), vector(f"{of} {round_}")
+        poster, board, summed = by or self.people[0], self.state(), vector(f"{of} {round_}", leaves)
         receipt = self.alliance.send(self.call.aggregate(self.id, round_, summed, last), by=poster)
         self.before = board["transcript"]
         self.newest = (round_, board["posts"], board["keyed"], board["contributed"], summed, poster.address)
         return receipt
+
+    def challenging(self, of: str, *, last: bool = False) -> Any:
+        """Where the newest sum has other leaves than what it is the sum of, which shows it to be wrong at once."""
+        evidence = (self.before, [self.newest], ZERO, self.posts(), 0, [], [], [], [], [])
+        return self.call.challenge(self.id, evidence, vector(of), last)
+
+    def posts(self) -> list[tuple[Any, ...]]:
+        """All posts up to the newest sum, from the events."""
+        trainings, found, posts = self.alliance.trainings, [], ZERO
+        for name, of in (("Keyed", "keys"), ("Contributed", "next")):
+            for log in trainings.events[name]().get_logs(from_block=0, argument_filters={"id": self.id}):
+                said = log["args"]
+                given, keys_ = said.get("vector"), tuple(said[of].values())
+                post = (
+                    said["member"],
+                    said["position"],
+                    said["round"],
+                    tuple(given.values()) if given else NO_VECTOR,
+                    keys_,
+                )
+                found.append((said["seq"], post))
+        ordered = [post for _, post in sorted(found)]
+        for at, post in enumerate(ordered):
+            posts = keccak(encode(["bytes32", POST], [posts, post]))
+            if posts == self.newest[1]:
+                return ordered[: at + 1]
+        raise AssertionError("the posts do not lead to the sum")
 
     def overruling(self, of: str, *, last: bool = False) -> Any:
         return self.call.overrule(self.id, self.before, self.newest, vector(of), last)
@@ -162,6 +195,7 @@ def bits(*positions: int) -> int:
     return sum(1 << at for at in positions)
 
 
+POST = "(address,uint16,uint16,(bytes32,bytes32,uint32),(bytes32,uint8,bytes32,bytes32))"
 SUM = "(uint16,bytes32,uint64,uint64,(bytes32,bytes32,uint32),address)"
 
 
