@@ -5,7 +5,7 @@ import {ITrainings, TrainingId} from "../interfaces/ITrainings.sol";
 import {RunningHash} from "./RunningHash.sol";
 
 /// @title Phases: where each training stands, and how it moves on
-/// @notice Half of Trainings: it knows phases, deadlines and who is expected, and nothing of what is posted.
+/// @notice The ground of Trainings: it knows phases, deadlines and who is expected, and nothing of what is posted.
 abstract contract Phases is ITrainings, RunningHash {
     /// Five slots. The first is all that a contribution reads and writes besides `posts`; the fourth holds what every sum asks for; the
     /// last what joining, closing and recovering do.

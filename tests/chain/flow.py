@@ -82,7 +82,7 @@ def train(
     chain: Chain, directory: Directory, seats: dict[DatasetId, Person], *, advance: Callable[[int], None]
 ) -> TrainingId:
     """One round by everybody, final once the challenge window is over."""
-    terms = TrainingTerms(named("plan"), 64, 3, 3, 2, 1, 3600, 3600, 60, 100)
+    terms = TrainingTerms(named("plan"), 64, 3, 3, 2, 1, 0, 3600, 3600, 60, 100)
     opener, *_ = members = list(seats.values())
     opener.sends(chain, directory, "Trainings", "open", named("salt"), terms)
     opened = chain.events(directory, directory.born, chain.final())[-1].said
@@ -95,7 +95,7 @@ def train(
         masked = Vector(named(member.address), named("blob"), 4)
         member.sends(chain, directory, "Trainings", "contribute", training, 0, masked, NO_KEYS)
     for member in members:
-        member.sends(chain, directory, "Trainings", "reveal", training, 0, named("seed " + member.address))
+        member.sends(chain, directory, "Trainings", "reveal", training, 0, named("seed " + member.address), [])
     total = Vector(named("sum"), named("sum blob"), 4)
     opener.sends(chain, directory, "Trainings", "aggregate", training, 0, total, True)
     advance(61)

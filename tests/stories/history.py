@@ -242,9 +242,9 @@ class World:
         self.send(who, "Grants", "revoke", asked.id, asked.terms.dataset, asked.terms.consumer)
 
     def train_with_a_dropout(self, members: Sequence[Person], datasets: Sequence[DatasetId]) -> TrainingId:
-        """One round in which the last member posts keys but no contribution; the sum is posted all the same."""
+        """One round in which the last member posts keys and no contribution; the others open their shares of it."""
         run = _Run(self, members, plan_for(len(members), 2), HONEST)
-        run.open(2, 0)
+        run.open(1, 0)
         run.join(datasets)
         run.key()
         for who in members[:-1]:
@@ -252,9 +252,8 @@ class World:
         advance(self.rpc, DAY + 1)
         run.say(members[0], "lapse")
         for who in members[:-1]:
-            run.say(who, "reveal", 0, model.digest(run.secrets[who.address, 0].seed))
-        made_up = next(iter(run.masked.values()))
-        run.say(members[0], "aggregate", 0, replace(vector_of(made_up), blob=run.put_vector(made_up)), True)
+            run.reveal(who, 0)
+        run.aggregate(0, run.masked)
         return run.id
 
     def version(self, dataset: DatasetId) -> Version:
@@ -342,7 +341,7 @@ class _Run:
         seats, salt = len(self.members), self.world.salt()
         terms = TrainingTerms(
             plan=self.world.put_bytes(self.plan.encode()), ring=64, seats=seats, minimum=3,
-            threshold=seats * 2 // 3 + 1, rounds=rounds, join_seconds=DAY, phase_seconds=DAY,
+            threshold=seats * 2 // 3 + 1, rounds=rounds, spares=0, join_seconds=DAY, phase_seconds=DAY,
             challenge_seconds=CHALLENGE, epsilon=epsilon,
         )  # fmt: skip
         opener = self.members[0]
@@ -371,12 +370,17 @@ class _Run:
         state = sums.state_after(self.plan, self.totals, width=64)
         for who in self.members:
             self.contribute(who, number, state)
-        training = self.training()
-        round_ = training.rounds[number]
         for who in self.members:
-            _, answer = reveal(self.secrets[who.address, number], sums.round_of(self.place, training, round_))
-            self.say(who, "reveal", number, model.digest(self.wrong.seed(answer.seed) if number == 0 else answer.seed))
+            self.reveal(who, number)
         self.aggregate(number, self.masked)
+
+    def reveal(self, who: Person, number: int) -> None:
+        """The seed, and shares of whoever dropped out."""
+        training = self.training()
+        _, answer = reveal(self.secrets[who.address, number], sums.round_of(self.place, training, training.of(number)))
+        seed = self.wrong.seed(answer.seed) if number == 0 else answer.seed
+        dropped = training.of(number).keys.keys() - training.of(number).vectors
+        self.say(who, "reveal", number, model.digest(seed), sums.by_position(training, dropped, answer.scalar_shares))
 
     def contribute(self, who: Person, number: int, state: Any) -> None:
         if who is self.members[0]:
@@ -405,7 +409,8 @@ class _Run:
         honest = {a: self.secrets[a, number].seed for a in masked}
         seeds = {training.position(a): model.digest(seed) for a, seed in honest.items()}
         round_ = replace(training.rounds[number], seeds=seeds)
-        lanes = sums.total_of(self.place, training, round_, masked)
+        bundles = {who: raw for (who, of), raw in self.bundles.items() if of == number}
+        lanes = sums.total_of(self.place, training, round_, masked, bundles)
         total = to_bytes(lanes)
         posted = self.wrong.total(total) if number == 0 else total
         self.totals.append(total)
