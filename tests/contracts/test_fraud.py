@@ -9,7 +9,7 @@ from conftest import npm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from eth_abi.abi import encode
 from local_chain import CHAIN_ID, ROOT, deployed, digest, events, found, named, person, refusal
-from real_rounds import Plan, members, on_chain, play, secrets_of, vector_form, wrong
+from real_rounds import Plan, Played, members, on_chain, play, rounds, secrets_of, vector_form, wrong
 from training_steps import opened
 
 from federation.securesum import Context
@@ -19,6 +19,7 @@ from node import model
 from node.chain import abi
 from node.errors import Misuse
 from node.evidence import Bytes, History, evidence_of, first_difference, rolled, start_of
+from node.merkle import leaf_hash
 from node.signature import checksummed, keccak
 
 LANES = {32: 217, 64: 109}  # 868 and 872 bytes: the fourth leaf is short, and so is its second block
@@ -129,6 +130,25 @@ def test_vectors_that_cannot_be_added_give_no_verdict(judge):
         assert verdict(judge, played, evidence) == ("BadLeaf", which)
 
 
+@pytest.mark.parametrize(("lanes", "ring"), [(40, 64), (3, 32)], ids=["320 bytes", "12 bytes for Z_2^64"])
+def test_leaves_that_are_none_give_no_verdict(judge, lanes, ring):
+    """Longer than a leaf may be, or not a whole number of lanes, and all of one opinion."""
+    where = Context(CHAIN_ID.to_bytes(32, "big"), bytes.fromhex(judge.address[2:]), TRAINING, bytes(32))
+    outcomes = rounds(where, members(3), [Plan()], ring=ring, lanes=lanes)
+    played = Played(members(3), outcomes, model.digest(TRAINING), one_leaf)
+    played.keys_alone(0, played.members)
+    played.contributions(0)
+    posted = wrong(outcomes[0], 0)
+    played.aggregate(0, posted, played.members[0])
+    whole = (*(data for _, data in sorted(played.vectors(0).items())), posted)
+    evidence = replace(played.evidence(0, posted, 0), leaves=whole, paths=((),) * 4)
+    assert verdict(judge, played, evidence) == ("BadLeaf", 0)
+
+
+def one_leaf(data):
+    return model.Vector(model.digest(leaf_hash(data)), model.digest(digest("blob")), 1)
+
+
 # --- an older round, keys posted alone, members who come back ---
 
 STORY = [Plan((1,)), Plan((0, 3)), Plan(away=(2,)), Plan()]
@@ -176,6 +196,21 @@ def test_a_lost_round_leaves_posts_and_no_sum(judge, story):
     evidence = lost.evidence(2, wrong(story.outcomes[2], 0), 0)
     assert verdict(judge, lost, evidence) is None
     assert verdict(judge, lost, replace(evidence, block=1)) == ("Honest",)
+
+
+def test_keys_posted_before_the_vector_count_and_not_the_empty_ones_with_it(judge):
+    whole = board(judge, 4, [Plan(), Plan((1,))])
+    played = Played(whole.members, whole.outcomes, whole.start, vector_form)
+    played.keys_alone(0, played.members)
+    played.keys_alone(1, played.members[2:3])
+    given = played.contributions(0)
+    played.posts[-4:] = [replace(post, keys=model.NO_KEYS) if post.position == 2 else post for post in given]
+    played.aggregate(0, played.total(0), played.members[0])
+    played.contributions(1)
+    posted = wrong(played.outcomes[1], 0)
+    played.aggregate(1, posted, played.members[0])
+    assert verdict(judge, played, played.evidence(1, posted, 0)) is None
+    assert verdict(judge, played, played.evidence(1, posted, 1)) == ("Honest",)
 
 
 @pytest.mark.long
@@ -309,7 +344,7 @@ COUNTS = {"leaves": SURVIVORS + 1, "paths": SURVIVORS + 1, "seeds": SURVIVORS, "
 
 
 @pytest.mark.parametrize("field", COUNTS)
-def test_lists_of_another_length_are_verdict(judge, bent, field):
+def test_lists_of_another_length_are_refused(judge, bent, field):
     played, evidence = bent
     given, need = getattr(evidence, field), COUNTS[field]
     for some in (given[:-1], (*given, given[0]), ()):
@@ -319,7 +354,7 @@ def test_lists_of_another_length_are_verdict(judge, bent, field):
 @pytest.mark.parametrize(
     ("field", "refusal_"), [("sums", ("BadHistory",)), ("posts", ("BadPosts", 0)), ("paths", None), ("leaves", None)]
 )
-def test_lists_in_another_order_are_verdict(judge, bent, field, refusal_):
+def test_lists_in_another_order_are_refused(judge, bent, field, refusal_):
     played, evidence = bent
     swapped = tuple(reversed(getattr(evidence, field)))
     assert verdict(judge, played, replace(evidence, **{field: swapped})) == (refusal_ or ("BadLeaf", 0))
@@ -333,7 +368,13 @@ def test_history_cannot_be_left_out_or_added_to(judge, bent, field):
         assert verdict(judge, played, replace(evidence, **{field: some})) == REFUSALS[field](None)
 
 
-def test_paths_of_another_length_are_verdict(judge, bent):
+def test_no_sums_at_all_are_no_history(judge, bent):
+    played, evidence = bent
+    none = replace(evidence, before=model.digest(played.transcript), sums=())
+    assert verdict(judge, played, none) == ("BadHistory",)
+
+
+def test_paths_of_another_length_are_refused(judge, bent):
     played, evidence = bent
     for which, path in enumerate(evidence.paths):
         for some in (path[:-1], (*path, path[0]), ()):
