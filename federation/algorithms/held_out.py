@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.algorithms import Algorithm, Sums, evaluation, logistic
+from federation.algorithms import Algorithm, Fitted, Sums, evaluation, logistic
 from federation.algorithms.evaluation import EvaluationParams, EvaluationState, evaluation_table
 from federation.algorithms.logistic import LogisticParams, LogisticState
 from federation.errors import Refused
@@ -108,7 +108,13 @@ def done(params: HeldOutParams, state: HeldOutState) -> bool:
     return evaluation.done(params.evaluation, state.evaluation)
 
 
+def fitted(params: HeldOutParams, state: HeldOutState) -> Fitted:
+    """That of the model; the figures are `state.evaluation`'s."""
+    return logistic.fitted(params.model, state.model)
+
+
 LOGISTIC_HELD_OUT = Algorithm(
     name="logistic-held-out", params=HeldOutParams, state=HeldOutState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+    fitted=fitted, shapes=logistic.LOGISTIC.shapes,
 )  # fmt: skip

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from federation import portable
-from federation.algorithms import Algorithm, Sums
+from federation.algorithms import Algorithm, Fitted, Sums
 from federation.algorithms.scaling import Scaling, scale, scaling_blocks, scaling_from, scaling_sums
 from federation.errors import Refused
 from federation.tables import Columns, Feature, Table, Target, encode
@@ -145,6 +145,11 @@ def scores(params: LogisticParams, state: LogisticState, table: Table) -> Reals:
     return portable.dot(z, np.array(state.weights[1:])) + state.weights[0]
 
 
+def fitted(params: LogisticParams, state: LogisticState) -> Fitted:
+    """`weights` (1 + columns,): intercept first, in the units of the records."""
+    return Fitted(params.columns, state.records, {"weights": original_weights(params, state)})
+
+
 def _slices(z: Reals, labels: Reals) -> Iterator[tuple[Reals, Reals]]:
     size = z.shape[1] + 1
     with_one = np.column_stack([np.ones(len(z)), z])
@@ -201,4 +206,5 @@ def _floats(values: Reals) -> tuple[float, ...]:
 LOGISTIC = Algorithm(
     name="logistic", params=LogisticParams, state=LogisticState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+    fitted=fitted, shapes={"weights": ("1 + columns",)},
 )  # fmt: skip

@@ -40,7 +40,7 @@ def test_a_model_survives_its_file_and_the_file_is_the_same_everywhere(plan: Pla
     found, made = decode_model(data), model_of(plan, state, TRAINING)
     assert (found.training, found.algorithm, found.columns) == (made.training, made.algorithm, made.columns)
     assert np.array_equal(found.weights, made.weights)
-    assert records_of(state) == 20
+    assert records_of(plan, state) == 20
 
 
 def file(weights: object, lineage: object = LINEAGE, **more: object) -> bytes:
