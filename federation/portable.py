@@ -32,6 +32,14 @@ def dot(rows: Reals, weights: Reals) -> Reals:
     return total
 
 
+def product(rows: Reals, weights: Reals) -> Reals:
+    """rows @ weights for (records, d) and (d, k), as `dot` does it."""
+    total = np.zeros((len(rows), weights.shape[1]))
+    for column, line in zip(rows.T, weights, strict=True):
+        total += column[:, None] * line
+    return total
+
+
 def exp_of_negative(values: Reals) -> Reals:
     """e^x for x <= 0: x = k ln 2 + r, a Taylor polynomial in |r| <= ln(2)/2, then 2^k."""
     clamped = np.maximum(values, -745.0)
@@ -41,6 +49,19 @@ def exp_of_negative(values: Reals) -> Reals:
     for n in range(EXP_TERMS, 0, -1):
         total = 1.0 + r * total / n
     return np.ldexp(total, k.astype(np.int32))
+
+
+def exp(values: Reals) -> Reals:
+    """e^x: above 0 as 1 / e^-x, and e^709 for anything larger."""
+    small = exp_of_negative(-np.minimum(np.abs(values), 709.0 + (values < 0) * 40.0))
+    return np.where(values > 0, 1.0 / np.where(values > 0, small, 1.0), small)
+
+
+def log(values: Reals) -> Reals:
+    """ln x for x > 0: the exponent's part, then `log1p` of the rest in [1, 2)."""
+    rest, exponent = np.frexp(values)
+    k = exponent.astype(np.float64) - 1.0
+    return k * LN2_HIGH + (log1p(2.0 * rest - 1.0) + k * LN2_LOW)
 
 
 def log1p(values: Reals) -> Reals:

@@ -62,7 +62,7 @@ class Algorithm(Generic[Params, State]):
     step: Callable[[Params, State, Sums], State]
     done: Callable[[Params, State], bool]
     fitted: Callable[[Params, State], Fitted] | None = None
-    shapes: Shapes = field(default_factory=dict)
+    shapes: Shapes = field(default_factory=dict, hash=False)
 
 
 def vector(algorithm: Algorithm[Params, State], params: Params, state: State, table: Table) -> Lanes:

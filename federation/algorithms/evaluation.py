@@ -18,8 +18,9 @@ import numpy as np
 from federation import portable
 from federation.algorithms import Algorithm, Sums
 from federation.errors import Refused
+from federation.planner import Limits
 from federation.tables import Columns, Table, column
-from federation.vectors import Block, Layout, Reals
+from federation.vectors import Layout, Reals
 
 LARGEST = 64.0  # log-odds beyond this count as this: the chance of error is under 2^-92
 
@@ -32,7 +33,16 @@ class EvaluationParams:
     records: int
     bins: int = 64
     width: Literal[32, 64] = 64
-    scale: int = 32
+    scale: int | None = 32
+
+    @property
+    def rounds(self) -> int:
+        """One sum."""
+        return 1
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)
@@ -69,13 +79,13 @@ def start(params: EvaluationParams) -> EvaluationState:
 
 
 def layout(params: EvaluationParams, state: EvaluationState) -> Layout:
-    blocks = (
-        Block("cells", 4, 0, 1.0),
-        Block("loss", 1, params.scale, LARGEST + 1.0),
-        Block("negatives", params.bins, 0, 1.0),
-        Block("positives", params.bins, 0, 1.0),
+    limits = params.limits
+    return limits.layout(
+        limits.counts("cells", 4),
+        limits.reals("loss", 1, LARGEST + 1.0),
+        limits.counts("negatives", params.bins),
+        limits.counts("positives", params.bins),
     )
-    return Layout(params.width, params.members, params.records, blocks)
 
 
 def local(params: EvaluationParams, state: EvaluationState, table: Table) -> Sums:

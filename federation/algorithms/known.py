@@ -11,10 +11,21 @@ from typing import Any
 from federation.algorithms import Algorithm
 from federation.algorithms.evaluation import EVALUATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
+from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
+from federation.algorithms.poisson import POISSON
 from federation.errors import Refused
 
-ALGORITHMS: dict[str, Algorithm[Any, Any]] = {one.name: one for one in (LOGISTIC, LOGISTIC_HELD_OUT, EVALUATION)}
+ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
+    one.name: one
+    for one in (
+        LOGISTIC,
+        LOGISTIC_HELD_OUT,
+        EVALUATION,
+        RIDGE,
+        POISSON,
+    )
+}
 
 
 def named(name: str) -> Algorithm[Any, Any]:
