@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from federation.algorithms import Algorithm
+from federation.algorithms.bayes import BAYES
+from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
+from federation.algorithms.multinomial import MULTINOMIAL
 from federation.algorithms.poisson import POISSON
 from federation.errors import Refused
 
@@ -24,6 +27,9 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         EVALUATION,
         RIDGE,
         POISSON,
+        BAYES,
+        DISCRIMINANT,
+        MULTINOMIAL,
     )
 }
 

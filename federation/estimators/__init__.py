@@ -8,6 +8,7 @@ scikit-learn.
 """
 
 from federation.estimators.base import Estimator
+from federation.estimators.classes import FederatedGaussianNB, FederatedLDA, FederatedMultinomialLogistic
 from federation.estimators.linear import (
     FederatedLogisticRegression,
     FederatedPoissonRegressor,
@@ -16,7 +17,10 @@ from federation.estimators.linear import (
 
 __all__ = [
     "Estimator",
+    "FederatedGaussianNB",
+    "FederatedLDA",
     "FederatedLogisticRegression",
+    "FederatedMultinomialLogistic",
     "FederatedPoissonRegressor",
     "FederatedRidge",
 ]

@@ -13,3 +13,9 @@ def load(name):
     high = np.where(high > low, high, low + 1.0)
     features = tuple(Feature(f"x{i}", float(low[i]), float(high[i])) for i in range(values.shape[1]))
     return features, {f"x{i}": values[:, i] for i in range(values.shape[1])} | {"y": y}, values
+
+
+def parts(columns, members=3):
+    """The columns of each member, records sorted by label: the worst split there is."""
+    order = np.argsort(columns["y"], kind="stable")
+    return [{name: cells[rows] for name, cells in columns.items()} for rows in np.array_split(order, members)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import federation
 
 ALLOWED = {
-    "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "json", "math", "types", "typing",
-    "coincurve", "cryptography", "federation", "numpy",
+    "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json", "math",
+    "types", "typing", "coincurve", "cryptography", "federation", "numpy",
 }  # fmt: skip
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from datasets import load
+from datasets import load, parts
 from scipy import stats
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.preprocessing import StandardScaler
@@ -24,11 +24,6 @@ Y = COLUMNS["y"]
 SCALER = StandardScaler().fit(X)
 LIMITS = {"members": 50, "records": 500}
 DIABETES = RidgeParams(FEATURES, Quantity("y", 0, 400), **LIMITS)
-
-
-def parts(columns, members=3):
-    order = np.argsort(columns["y"], kind="stable")
-    return [{name: cells[rows] for name, cells in columns.items()} for rows in np.array_split(order, members)]
 
 
 def test_ridge_is_the_same_for_any_members(same_everywhere):
