@@ -21,7 +21,7 @@ import numpy as np
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
 from federation.algorithms.scaling import counted
-from federation.algorithms.slices import add, slices, zeros
+from federation.algorithms.slices import add, add_by, slices, zeros
 from federation.errors import Refused
 from federation.planner import Limits
 from federation.tables import Classes, Columns, Feature, Table, columns_of, encode, halves, middles
@@ -98,15 +98,14 @@ def layout(params: BayesParams, state: BayesState) -> Layout:
 
 def local(params: BayesParams, state: BayesState, table: Table) -> Sums:
     """One member's integer sums, each value a function of its own record only."""
-    plan, classes = layout(params, state), len(params.target.levels)
+    plan = layout(params, state)
     sums = zeros(plan)
-    for values, target in slices(table, numbers=classes * len(params.columns)):
-        mine = target[:, None] == np.arange(classes)
-        present = ~np.isnan(values)
+    for values, target in slices(table, numbers=len(params.columns)):
+        one, present = np.ones((len(values), 1)), ~np.isnan(values)
         known = np.where(present, values, 0.0)
-        rows = {"present": present.astype(np.float64), "sum": known, "squares": known * known}
-        spread = {name: _by_class(mine, row) for name, row in rows.items()}
-        add(plan, sums, {"records": np.ones((len(values), 1)), "class": mine.astype(np.float64), **spread})
+        add(plan, sums, {"records": one})
+        add_by(plan, sums, target.astype(np.int64), {"class": one, "present": present.astype(np.float64), "sum": known,
+                                                     "squares": known * known})  # fmt: skip
     return sums
 
 
@@ -148,11 +147,6 @@ def fitted(params: BayesParams, state: BayesState) -> Fitted:
     arrays = {"counts": np.array(state.counts, dtype=np.float64), "means": np.array(state.means),
               "variances": np.array(state.variances)}  # fmt: skip
     return Fitted(params.columns, state.records, arrays, params.target.levels)
-
-
-def _by_class(mine: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], row: Reals) -> Reals:
-    """(records, classes * columns): the row in the place of the record's class, 0 elsewhere."""
-    return np.where(mine[:, :, None], row[:, None, :], 0.0).reshape(len(row), -1)
 
 
 def _moments(scale: int, present: int, total: int, squares: int) -> tuple[float, float]:

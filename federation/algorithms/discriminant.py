@@ -24,7 +24,7 @@ from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
 from federation.algorithms.newton import products, symmetric, triangle
 from federation.algorithms.scaling import counted
-from federation.algorithms.slices import add, slices, zeros
+from federation.algorithms.slices import add, add_by, slices, zeros
 from federation.errors import Refused
 from federation.planner import Limits
 from federation.tables import Classes, Columns, Feature, Table, columns_of, encode, halves, middles
@@ -99,10 +99,17 @@ def layout(params: DiscriminantParams, state: DiscriminantState) -> Layout:
 def local(params: DiscriminantParams, state: DiscriminantState, table: Table) -> Sums:
     """One member's integer sums, each value a function of its own record only."""
     plan, columns = layout(params, state), len(params.columns)
-    sums, rows = zeros(plan), _about_classes if state.rounds else _by_class
-    numbers = triangle(columns) if state.rounds else columns * len(params.target.levels)
-    for values, target in slices(table, numbers=numbers):
-        add(plan, sums, {"records": np.ones((len(values), 1)), **rows(params, state, values, target)})
+    sums = zeros(plan)
+    for values, target in slices(table, numbers=triangle(columns) if state.rounds else columns):
+        one, place = np.ones((len(values), 1)), target.astype(np.int64)
+        add(plan, sums, {"records": one})
+        if state.rounds:
+            about = np.where(np.isnan(values), np.array(state.fill), values) - np.array(state.means)[place]
+            add(plan, sums, {"scatter": products(about, about)})
+        else:
+            present = ~np.isnan(values)
+            rows = {"class": one, "present": present.astype(np.float64), "sum": np.where(present, values, 0.0)}
+            add_by(plan, sums, place, rows)
     return sums
 
 
@@ -139,22 +146,6 @@ def fitted(params: DiscriminantParams, state: DiscriminantState) -> Fitted:
     """`counts` (classes,), and `weights` (classes, 1 + columns): intercept first, in units of the records."""
     arrays = {"counts": np.array(state.counts, dtype=np.float64), "weights": np.array(state.weights)}
     return Fitted(params.columns, state.records, arrays, params.target.levels)
-
-
-def _by_class(params: DiscriminantParams, state: DiscriminantState, values: Reals, target: Reals) -> dict[str, Reals]:
-    mine = target[:, None] == np.arange(len(params.target.levels))
-    present = ~np.isnan(values)
-    spread = {"present": present.astype(np.float64), "sum": np.where(present, values, 0.0)}
-    by_class = {name: np.where(mine[:, :, None], row[:, None, :], 0.0) for name, row in spread.items()}
-    return {"class": mine.astype(np.float64)} | {name: row.reshape(len(row), -1) for name, row in by_class.items()}
-
-
-def _about_classes(
-    params: DiscriminantParams, state: DiscriminantState, values: Reals, target: Reals
-) -> dict[str, Reals]:
-    filled = np.where(np.isnan(values), np.array(state.fill), values)
-    about = filled - np.array(state.means)[target.astype(np.int64)]
-    return {"scatter": products(about, about)}
 
 
 def _with_means(params: DiscriminantParams, records: int, sums: Sums) -> DiscriminantState:

@@ -10,12 +10,14 @@ from typing import Any
 
 from federation.algorithms import Algorithm
 from federation.algorithms.bayes import BAYES
+from federation.algorithms.cluster import KMEANS
 from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
 from federation.algorithms.multinomial import MULTINOMIAL
+from federation.algorithms.pca import PCA
 from federation.algorithms.poisson import POISSON
 from federation.errors import Refused
 
@@ -30,6 +32,8 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         BAYES,
         DISCRIMINANT,
         MULTINOMIAL,
+        KMEANS,
+        PCA,
     )
 }
 

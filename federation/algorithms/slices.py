@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federation.tables import Table
 from federation.vectors import Integers, Layout, Reals
@@ -28,6 +29,15 @@ def add(layout: Layout, sums: Mapping[str, Integers], rows: Mapping[str, Reals])
     """Add rows (records, length), quantised record by record, to the sums of their blocks."""
     for name, values in rows.items():
         sums[name][:] += layout[name].quantise(values).sum(axis=0)
+
+
+def add_by(layout: Layout, sums: Mapping[str, Integers], place: NDArray[np.int64], rows: Mapping[str, Reals]) -> None:
+    """As `add`, each record's row (records, columns) to the part of the block that its `place` (records,) names."""
+    chosen = [(k, place == k) for k in np.unique(place).tolist()]
+    for name, values in rows.items():
+        whole, parts = layout[name].quantise(values), sums[name].reshape(-1, values.shape[1])
+        for k, mine in chosen:
+            parts[k] += whole[mine].sum(axis=0)
 
 
 def zeros(layout: Layout) -> dict[str, Integers]:

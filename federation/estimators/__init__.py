@@ -9,6 +9,7 @@ scikit-learn.
 
 from federation.estimators.base import Estimator
 from federation.estimators.classes import FederatedGaussianNB, FederatedLDA, FederatedMultinomialLogistic
+from federation.estimators.groups import FederatedKMeans, FederatedPCA
 from federation.estimators.linear import (
     FederatedLogisticRegression,
     FederatedPoissonRegressor,
@@ -18,9 +19,11 @@ from federation.estimators.linear import (
 __all__ = [
     "Estimator",
     "FederatedGaussianNB",
+    "FederatedKMeans",
     "FederatedLDA",
     "FederatedLogisticRegression",
     "FederatedMultinomialLogistic",
+    "FederatedPCA",
     "FederatedPoissonRegressor",
     "FederatedRidge",
 ]
