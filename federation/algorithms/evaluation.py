@@ -6,17 +6,20 @@ which the area under the ROC curve is known to within its largest bin. Works for
 
     table = evaluation_table(scores, labels)
     report = report_of(state)          # accuracy, log-loss, area under the curve
+    rows = calibration(state)          # how often a chance of 0.7 to 0.8 came true
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from federation import portable
-from federation.algorithms import Algorithm, Sums
+from federation.algorithms import Algorithm, Fitted, Sums
 from federation.errors import Refused
 from federation.planner import Limits
 from federation.tables import Columns, Table, column
@@ -120,6 +123,43 @@ def report_of(state: EvaluationState) -> Evaluation:
     return Evaluation(records, right / records, state.log_loss / records, _area(state))
 
 
+@dataclass(frozen=True)
+class Reliability:
+    """Of the records with a chance from `low` to `high`: how many, and the share for which it came true."""
+
+    low: float
+    high: float
+    records: int
+    share: float | None
+
+
+def calibration(state: EvaluationState) -> tuple[Reliability, ...]:
+    """The reliability table of the chance of 1; Refused before the sum is there."""
+    return reliability(state.negatives, state.positives)
+
+
+def reliability(wrong: Sequence[int], right: Sequence[int]) -> tuple[Reliability, ...]:
+    """A row for each of equal ranges of the chance, from how often it did not come true there and how often it did."""
+    if not right:
+        raise Refused("nothing was evaluated", clause="records", seen=0, needed="at least one")
+    rows, bins = enumerate(zip(wrong, right, strict=True)), len(right)
+    return tuple(
+        Reliability(i / bins, (i + 1) / bins, no + yes, yes / (no + yes) if no + yes else None) for i, (no, yes) in rows
+    )
+
+
+def calibration_error(rows: Sequence[Reliability]) -> float:
+    """How far shares are from the middles of their ranges, records counting alike (Naeini et al. 2015)."""
+    apart = [row.records * abs(row.share - (row.low + row.high) / 2) for row in rows if row.share is not None]
+    return math.fsum(apart) / max(1, sum(row.records for row in rows))
+
+
+def fitted(params: EvaluationParams, state: EvaluationState) -> Fitted:
+    """`cells` (4,) and the sum of the log-loss (1,)."""
+    arrays = {"cells": np.array(state.cells, dtype=np.float64), "loss": np.array([state.log_loss])}
+    return Fitted(("score",), sum(state.cells), arrays)
+
+
 def _area(state: EvaluationState) -> float | None:
     pairs = sum(state.negatives) * sum(state.positives)
     if pairs == 0:
@@ -134,4 +174,5 @@ def _area(state: EvaluationState) -> float | None:
 EVALUATION = Algorithm(
     name="evaluation", params=EvaluationParams, state=EvaluationState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+    fitted=fitted, shapes={"cells": ("cells",), "loss": ("columns",)},
 )  # fmt: skip

@@ -13,12 +13,15 @@ from federation.algorithms.bayes import BAYES
 from federation.algorithms.cluster import KMEANS
 from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
+from federation.algorithms.evaluation_classes import CLASS_EVALUATION
+from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
 from federation.algorithms.multinomial import MULTINOMIAL
 from federation.algorithms.pca import PCA
 from federation.algorithms.poisson import POISSON
+from federation.algorithms.statistics import STATISTICS
 from federation.errors import Refused
 
 ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
@@ -34,6 +37,9 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         MULTINOMIAL,
         KMEANS,
         PCA,
+        STATISTICS,
+        CLASS_EVALUATION,
+        REGRESSION_EVALUATION,
     )
 }
 

@@ -15,6 +15,7 @@ from federation.estimators.linear import (
     FederatedPoissonRegressor,
     FederatedRidge,
 )
+from federation.estimators.statistics import FederatedStatistics
 
 __all__ = [
     "Estimator",
@@ -26,4 +27,5 @@ __all__ = [
     "FederatedPCA",
     "FederatedPoissonRegressor",
     "FederatedRidge",
+    "FederatedStatistics",
 ]
