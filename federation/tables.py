@@ -146,17 +146,24 @@ class Table:
 def encode(columns: Columns, features: Sequence[Feature], target: Target | Quantity | Classes | None = None) -> Table:
     """Raw columns (a DataFrame will do) as a Table; Refused names the feature and the value that does not fit."""
     parts = [_feature(column(columns, feature.name), feature) for feature in features]
-    values = np.ascontiguousarray(np.column_stack(parts))
-    return Table(values, target.encode(column(columns, target.name)) if target else np.zeros(len(values)))
+    labels = target.encode(column(columns, target.name)) if target else np.zeros(len(parts[0]))
+    lengths = {len(part) for part in (*parts, labels)}
+    if len(lengths) > 1:
+        raise Refused("columns of different lengths", clause="length", seen=sorted(lengths), needed="one length")
+    return Table(np.ascontiguousarray(np.column_stack(parts)), labels)
 
 
 def column(columns: Columns, name: str) -> Cells:
     """One raw column, numbers as numbers and all else as objects, or Refused where the records do not have it."""
     try:
-        cells = np.asarray(columns[name])
+        found = columns[name]
     except KeyError as exc:
         raise Refused(f"no column {name}", clause="column", seen=sorted(map(str, columns)), needed=name) from exc
-    return cells if cells.dtype.kind in "fiu" else np.asarray(columns[name], dtype=object)
+    typed = getattr(getattr(found, "dtype", None), "kind", "O") in "fiu"
+    cells: Cells = np.asarray(found) if typed else np.asarray(found, dtype=object)
+    if cells.ndim != 1:
+        raise Refused(f"column {name}: not one value a record", clause="column", seen=cells.shape, needed="(records,)")
+    return cells
 
 
 def _feature(cells: Cells, feature: Feature) -> Reals:
