@@ -20,6 +20,7 @@ import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
+from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
 from federation.planner import Limits
 from federation.tables import Columns, Table, column
@@ -92,16 +93,16 @@ def layout(params: EvaluationParams, state: EvaluationState) -> Layout:
 
 
 def local(params: EvaluationParams, state: EvaluationState, table: Table) -> Sums:
-    scores, labels = table.values[:, 0], table.target
-    loss = layout(params, state)["loss"].quantise(portable.log_loss(scores, labels))
-    true = labels > 0
-    bins = np.minimum((portable.sigmoid(scores) * params.bins).astype(np.int64), params.bins - 1)
-    return {
-        "cells": np.bincount(2 * true + (scores > 0), minlength=4).astype(np.int64),
-        "loss": loss.sum(keepdims=True),
-        "negatives": np.bincount(bins[~true], minlength=params.bins).astype(np.int64),
-        "positives": np.bincount(bins[true], minlength=params.bins).astype(np.int64),
-    }
+    plan = layout(params, state)
+    sums = zeros(plan)
+    for values, labels in slices(table, numbers=4):
+        scores, true = values[:, 0], labels > 0
+        add(plan, sums, {"loss": portable.log_loss(scores, labels)[:, None]})
+        bins = np.minimum((portable.sigmoid(scores) * params.bins).astype(np.int64), params.bins - 1)
+        sums["cells"] += np.bincount(2 * true + (scores > 0), minlength=4)
+        sums["negatives"] += np.bincount(bins[~true], minlength=params.bins)
+        sums["positives"] += np.bincount(bins[true], minlength=params.bins)
+    return sums
 
 
 def step(params: EvaluationParams, state: EvaluationState, sums: Sums) -> EvaluationState:

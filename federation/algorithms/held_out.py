@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from federation.algorithms import Algorithm, Fitted, Sums, evaluation, logistic
 from federation.algorithms.evaluation import EvaluationParams, EvaluationState, evaluation_table
 from federation.algorithms.logistic import LogisticParams, LogisticState
+from federation.algorithms.slices import slices, zeros
 from federation.errors import Refused
 from federation.tables import Columns, Table
 from federation.vectors import Layout
@@ -91,6 +92,14 @@ def layout(params: HeldOutParams, state: HeldOutState) -> Layout:
 
 
 def local(params: HeldOutParams, state: HeldOutState, table: Table) -> Sums:
+    sums = zeros(layout(params, state))
+    for values, target in slices(table, numbers=table.values.shape[1]):
+        for name, part in _part(params, state, Table(values, target)).items():
+            sums[name] += part
+    return sums
+
+
+def _part(params: HeldOutParams, state: HeldOutState, table: Table) -> Sums:
     learn, judge = split(params, table)
     if not logistic.done(params.model, state.model):
         return logistic.local(params.model, state.model, learn)

@@ -29,7 +29,7 @@ from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
 from federation.planner import Limits
 from federation.tables import Classes, Columns, Feature, Table, columns_of, encode
-from federation.vectors import Layout, Reals
+from federation.vectors import Integers, Layout, Reals
 
 NEVER = -1e300  # the score of a class that has no records
 
@@ -104,8 +104,7 @@ def local(params: MultinomialParams, state: MultinomialState, table: Table) -> S
     """One member's integer sums, each value a function of its own record only."""
     plan = layout(params, state)
     if state.scaling is None:
-        classes = np.bincount(table.target.astype(np.int64), minlength=len(params.target.levels))
-        return scaling_sums(plan, table) | {"class": classes.astype(np.int64)}
+        return scaling_sums(plan, table) | {"class": _classes(params, table)}
     sums, weights = zeros(plan), np.reshape(state.weights, (len(state.alive), -1))
     for values, target in slices(table, numbers=plan["hessian"].length):
         place = np.searchsorted(state.alive, target)
@@ -158,6 +157,11 @@ def scores(params: MultinomialParams, state: MultinomialState, table: Table) -> 
 def fitted(params: MultinomialParams, state: MultinomialState) -> Fitted:
     """`weights` (classes, 1 + columns): intercepts first, in the units of the records."""
     return Fitted(params.columns, state.records, {"weights": original_weights(params, state)}, params.target.levels)
+
+
+def _classes(params: MultinomialParams, table: Table) -> Integers:
+    found = [int((table.target == place).sum()) for place in range(len(params.target.levels))]
+    return np.array(found, dtype=np.int64)
 
 
 def _rows(z: Reals, target: Reals, weights: Reals) -> dict[str, Reals]:

@@ -114,7 +114,10 @@ def local(params: PoissonParams, state: PoissonState, table: Table) -> Sums:
     """One member's integer sums, each value a function of its own record only."""
     plan = layout(params, state)
     if state.scaling is None:
-        return scaling_sums(plan, table) | {"count": plan["count"].quantise(table.target).sum(keepdims=True)}
+        found = scaling_sums(plan, table)
+        for _, counts in slices(table, numbers=len(params.columns)):
+            add(plan, found, {"count": counts[:, None]})
+        return found
     sums, weights = zeros(plan), np.array(state.weights)
     for values, counts in slices(table, numbers=triangle(len(weights))):
         add(plan, sums, _rows(varying(state.scaling, values), counts, weights, params.most))

@@ -54,7 +54,7 @@ def scaling_blocks(limits: Limits, columns: int) -> tuple[Block, ...]:
 
 
 def scaling_sums(layout: Layout, table: Table) -> dict[str, Integers]:
-    """A member's part, record by record."""
+    """A member's part, record by record; blocks of other names stay 0."""
     sums = zeros(layout)
     for values, _ in slices(table, numbers=table.values.shape[1]):
         present = ~np.isnan(values)
