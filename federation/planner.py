@@ -18,7 +18,7 @@ from typing import Literal
 from federation.errors import Refused
 from federation.vectors import Block, Layout
 
-MOST = 40  # a record's rounding is then 2^-41 of the unit: under what a float solve loses
+MOST = 48  # a record's rounding is then 2^-49 of the unit, near what a double knows of a number
 LEAST = 16  # below it, variances of nearly constant columns drown (digits: 10 % accuracy of naive Bayes)
 
 

@@ -5,7 +5,7 @@ parts of the declared range, or have each level; for each asked-for pair of feat
 for each pair of numeric features what a correlation over the records that have both takes. Each round after it zooms:
 for each quantile the part it lies in is counted in `bins` parts again, until the part is range / bins^(1 + zooms) wide.
 Quantiles 0 and 1 are the least and the largest; with 2 bins this is bisection. No zoom goes into a part with fewer than
-`minimum` records. Sums are exact integers; a record's square is rounded at 2^-41 of the declared range's square.
+`minimum` records. Sums are exact integers; a record's square is rounded at 2^-49 of the declared range's square.
 Not here: the report (`statistics`).
 
     params = StatisticsParams(features, members=4, records=1000, minimum=5)

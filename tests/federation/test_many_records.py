@@ -1,11 +1,12 @@
 """Any algorithm: members without records add zeros, and a million records take no more room than a few do."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from federation.algorithms import advance, vector
+from federation.algorithms import advance, fitted_of, vector
 from federation.algorithms.bayes import BAYES, BayesParams
 from federation.algorithms.cluster import KMEANS, KMeansParams
 from federation.algorithms.discriminant import DISCRIMINANT, DiscriminantParams
@@ -21,6 +22,7 @@ from federation.algorithms.pca import PCA, PcaParams
 from federation.algorithms.poisson import POISSON, PoissonParams
 from federation.algorithms.statistics import STATISTICS
 from federation.algorithms.tally import StatisticsParams
+from federation.errors import FederationError, Refused
 from federation.tables import Classes, Feature, Quantity, Table, Target
 
 FEATURES = tuple(Feature(f"x{i}", -1, 1) for i in range(3))
@@ -96,6 +98,17 @@ def test_a_member_without_records_adds_zeros(algorithm, params, make):
     table = make(200)
     for state in rounds(algorithm, params, table, 4):
         assert not vector(algorithm, params, state, Table(table.values[:0], table.target[:0])).any()
+
+
+@pytest.mark.parametrize(("algorithm", "params", "make"), ALL, ids=NAMES)
+def test_before_its_sums_it_leaves_nothing(algorithm, params, make):
+    with pytest.raises(FederationError):
+        fitted_of(algorithm, params, algorithm.start(params))
+
+
+def test_an_algorithm_without_a_model_says_so():
+    with pytest.raises(Refused, match="leaves no model"):
+        fitted_of(replace(RIDGE, fitted=None), ALL[0][1], RIDGE.start(ALL[0][1]))
 
 
 def room(algorithm, params, table):
