@@ -130,6 +130,7 @@ def test_a_million_records_take_the_room_of_a_few(algorithm, params, make):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("algorithm", "params", "make"), ALL, ids=NAMES)
 def test_ten_million_records_take_the_room_of_a_few(algorithm, params, make):
     assert room(algorithm, params, make(10**7)) < 16 << 20
