@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from node import canon, model
 from node.errors import Untrusted
-from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time
+from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time, TrainingId
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -117,6 +117,33 @@ class PublicKey:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a member sees of a round before it acts on it: signed, for the other members (`node.views`).
+
+    Digests (SHA-256): `roster` over terms and seats, `sums` over the roots of earlier sums, `keys` over the key list
+    (U1), `survivors` over accounts and roots of vectors (U3; zero while `phase` is "contributing")."""
+
+    chain_id: int
+    trainings: Address
+    training: TrainingId
+    round: int
+    phase: str
+    member: Address
+    roster: Digest
+    sums: Digest
+    keys: Digest
+    survivors: Digest
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewList:
+    """A member's view of a round, first, and those of others that it holds."""
+
+    views: tuple[View, ...]
+
+
 SCHEMAS: dict[type, str] = {
     Card: "hanse/card/1",
     Envelope: "hanse/envelope/1",
@@ -126,6 +153,8 @@ SCHEMAS: dict[type, str] = {
     Receipt: "hanse/receipt/1",
     ReceiptList: "hanse/receipts/1",
     PublicKey: "hanse/training-key/1",
+    View: "hanse/view/1",
+    ViewList: "hanse/views/1",
 }
 
 Record = TypeVar("Record")

@@ -1,4 +1,5 @@
-"""What a member keeps of one training, sealed under its keyring: the share key, and the state of every round.
+"""What a member keeps of one training: sealed under its keyring, the share key and the state of every round; in the
+clear, what it signed about a round, and what others did.
 
 It decides nothing. What is kept is on disk when a call returns; whoever posts a message keeps first what it came from.
 
@@ -62,12 +63,41 @@ class Kept:
         self._node.keys.wipe_secret(share_key_name(self._id))
         return True
 
+    def once(self, name: str, text: str) -> str:
+        """What was kept under a name first, and is for good: `text`, on disk when this returns, or an earlier one."""
+        key = self._view(name)
+        with self._node.db.writing() as tx:
+            kept = operations.begin(tx, "view", key, {"first": text}, at=self._node.clock())
+            if not kept.done:
+                operations.advance(tx, key, "kept", {}, at=self._node.clock(), done=True)
+        return str(kept.state["first"])
+
+    def first(self, name: str) -> str | None:
+        """What `once` kept, None where nothing was."""
+        with self._node.db.reading() as tx:
+            kept = operations.find(tx, self._view(name))
+        return str(kept.state["first"]) if kept else None
+
+    def hear(self, name: str, text: str) -> None:
+        """Keep what others said about what is kept under a name."""
+        with self._node.db.writing() as tx:
+            operations.advance(tx, self._view(name), "heard", {"heard": text}, at=self._node.clock(), done=True)
+
+    def heard(self, name: str) -> str:
+        """What `hear` kept last, or nothing."""
+        with self._node.db.reading() as tx:
+            kept = operations.find(tx, self._view(name))
+        return str(kept.state.get("heard", "")) if kept else ""
+
     def note(self, text: str) -> None:
         """Why something was gone on without, for whoever looks after the node."""
         key = f"training:{self._id}"
         with self._node.db.writing() as tx:
             operations.begin(tx, "training", key, {}, at=self._node.clock())
             operations.failed(tx, key, text, at=self._node.clock())
+
+    def _view(self, name: str) -> str:
+        return f"view:{self._id}:{name}"
 
     def _name(self, number: int) -> str:
         return f"round.{self._id}.{number}"

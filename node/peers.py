@@ -1,4 +1,4 @@
-"""Asking another member's node for what only members may read: manifests and refusals.
+"""Asking another member's node for what only members may read: manifests, refusals, views of a round.
 
 A request is signed with the member's account over method, path, the answering member's address and the time, so that it
 is worth nothing elsewhere or later. An edge: it talks to other members' nodes and to nothing else.
@@ -39,7 +39,7 @@ def signed_digest(method: str, path: str, audience: Address, at: int) -> bytes:
     return hashlib.sha256(f"hanse peer request\n{method} {path}\n{audience}\n{at}".encode()).digest()
 
 
-def ask(peer: Peer, path: str) -> bytes:
+def ask(peer: Peer, path: str, *, seconds: float = SECONDS) -> bytes:
     """The body of the answer, at most 1 MiB. Raises NotFound, Refused or Retry as the other node says.
 
     An endpoint that is bad or down costs no other one."""
@@ -50,7 +50,7 @@ def ask(peer: Peer, path: str) -> bytes:
     for endpoint in peer.endpoints:
         try:
             place = locate(endpoint, allow_loopback=peer.allow_loopback)
-            answer = get(place, path, headers=headers, limit=LIMIT, seconds=SECONDS)
+            answer = get(place, path, headers=headers, limit=LIMIT, seconds=seconds)
         except (Misuse, Refused, Retry) as exc:
             reasons.append(f"{endpoint}: {exc.message}")
             continue

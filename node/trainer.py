@@ -1,9 +1,9 @@
 """One member's part in one training: takes each step of the secure sum when the chain says that it is due.
 
 Every rule is elsewhere: the contract fixes roster, keys, survivors and deadlines, `federation` makes the pure steps,
-`sums` translates, `objections` says what is done about a wrong sum. What is decided is on disk, sealed, before its
-message leaves, so a member killed anywhere takes the same step again: the same keys, the identical contribution, the
-same answer.
+`sums` translates, `views` confirms what the chain shows, `objections` says what is done about a wrong sum. What is
+decided is on disk, sealed, before its message leaves, so a member killed anywhere takes the same step again: the same
+keys, the identical contribution, the same answer.
 
     trainer = Trainer(node, training_id)
     while not trainer.finished(): trainer.step() or wait()
@@ -28,12 +28,13 @@ from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
 from node import model, models, objections, posted, sums, tables
 from node.documents import PublicKey
-from node.errors import HanseError, Refused, Retry, Untrusted
+from node.errors import HanseError, NotFinal, Refused, Retry, Untrusted
 from node.kept import Kept, drawn_share_key, has_share_key
 from node.ledger import training_of
 from node.model import NO_KEYS, DatasetId, Digest, Keys, Phase, TrainingId, Vector
 from node.sealed import open_own
 from node.sums import Place, Plan
+from node.views import Views, require_dealt
 from node.wiring import Node
 
 TURN_SECONDS = 5
@@ -171,6 +172,8 @@ class Trainer:
         round_ = training.of(number)
         if position in round_.vectors or position not in round_.keys:
             return False
+        if not self._confirmed(training):
+            return False
         secrets, shares = self.kept.required(number)
         secrets = self._accepted(training, round_, secrets)
         algorithm_state = self.state()
@@ -189,7 +192,7 @@ class Trainer:
         round_ = training.of(number)
         if position not in round_.vectors or position in round_.seeds:
             return False
-        if not self._holds_all(training, round_):
+        if not self._holds_all(training, round_) or not self._confirmed(training):
             return False
         secrets, shares = self.kept.required(number)
         secrets, answer = reveal(secrets, sums.round_of(self.place, training, round_))
@@ -198,6 +201,15 @@ class Trainer:
         dropped = round_.keys.keys() - round_.vectors.keys()
         opened = sums.by_position(training, dropped, answer.scalar_shares)
         return self._send("reveal", number, model.digest(answer.seed), opened)
+
+    def _confirmed(self, training: rules.Training) -> bool:
+        """Whether enough members have signed that they see this round as we do: only then is there a step on it."""
+        try:
+            Views(self.node, self.place, self.id, training.round, training.phase).confirm(training)
+        except NotFinal as exc:
+            self.kept.note(str(exc))
+            return False
+        return True
 
     def _holds_all(self, training: rules.Training, round_: rules.Round) -> bool:
         """Whether every survivor's vector is here as posted: only then may our seed leave, so that a withheld vector
@@ -270,6 +282,7 @@ class Trainer:
         """Keys for a round: those already drawn, or new ones, dealt to all holders and kept before they are posted."""
         kept = self.kept.find(number)
         if kept is None:
+            require_dealt(self.kept, training, number)
             context = sums.context_of(self.place, self.id, number)
             secrets, _ = draw(context, sums.member_of(self.node.me), os.urandom)
             secrets, bundle = deal(secrets, sums.roster_of(training), self._share_keys(training), os.urandom)

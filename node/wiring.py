@@ -32,7 +32,7 @@ from node.errors import Misuse, NotFinal, NotFound, Refused, Untrusted
 from node.follow import Follower
 from node.keyring import Keyring
 from node.ledger import Ledger, apply, dataset_of, member_of
-from node.model import Address, Card, DatasetId, Digest
+from node.model import Address, Card, DatasetId, Digest, TrainingId
 from node.outbox import Outbox
 from node.settings import Settings
 from node.store import Cid, Progress, Store, Stored
@@ -41,6 +41,7 @@ from node.store.fetch import Leaf, fetch
 
 DOCUMENT_SECONDS = 20.0
 FETCH_SECONDS = 3600.0
+VIEW_SECONDS = 5.0
 SETTLE_SECONDS = 120.0
 FOLLOW_SECONDS = 600.0
 NODE_LIMIT = 1 << 16
@@ -251,6 +252,13 @@ class Node:
         """The owner's refusal of a request, from the owner's node. NotFound where it has not refused."""
         self.card_of(owner)
         return documents.decode(Refusal, peers.ask(self._peer(owner), f"/peer/refusals/{number}"))
+
+    def ask_views(self, member: Address, number: TrainingId, round_: int, phase: str) -> documents.ViewList:
+        """A member's signed view of a round, with those it holds of others, for the caller to check. NotFound where it
+        does not see the round settled yet."""
+        self.card_of(member)
+        path = f"/peer/trainings/{number}/views/{round_}/{phase}"
+        return documents.decode(documents.ViewList, peers.ask(self._peer(member), path, seconds=VIEW_SECONDS))
 
     def manifest(self, dataset: DatasetId, version: int) -> documents.Manifest:
         """The private description of a version: ours from the database, another member's from its node."""

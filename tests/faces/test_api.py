@@ -101,6 +101,7 @@ def test_every_route_of_the_agreement_is_there(openapi: dict[str, Any]) -> None:
         ("POST", "/audit"),
         ("GET", "/peer/manifests/{commitment}"),
         ("GET", "/peer/refusals/{grant}"),
+        ("GET", "/peer/trainings/{number}/views/{round_number}/{phase}"),
         ("GET", "/ipfs/{path}"),
     } <= set(routes(openapi))
 

@@ -118,6 +118,22 @@ def test_a_refusal_is_for_its_consumer_alone(
     assert access.refusal(carol.node, asked.id).message == "not this quarter"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/peer/trainings/0x{'77' * 32}/views/0/contributing", 404),
+        (f"/peer/trainings/0x{'77' * 32}/views/0/keying", 422),
+        (f"/peer/trainings/0x{'77' * 32}/views/-1/revealing", 422),
+    ],
+)
+def test_there_is_no_view_of_what_nobody_knows(
+    web: httpx2.Client, alice: Person, bob: Person, path: str, status: int
+) -> None:
+    headers = signed("GET", path, by=bob.node.keys, audience=alice.node.me, at=bob.node.clock())
+    assert web.get(path, headers=headers).status_code == status
+    assert web.get(path, headers={"Authorization": f"Bearer {token(alice, 'operate')}"}).status_code == 403
+
+
 def test_nobody_is_told_about_requests_to_others(web: httpx2.Client, alice: Person, bob: Person) -> None:
     path = f"/peer/refusals/{GrantId('0x' + '77' * 32)}"
     headers = signed("GET", path, by=bob.node.keys, audience=alice.node.me, at=bob.node.clock())

@@ -17,18 +17,21 @@ from node.documents import (
     ReceiptList,
     Refusal,
     RequestRecord,
+    View,
+    ViewList,
     decode,
     digest_of,
     encode,
 )
 from node.errors import Untrusted
-from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time
+from node.model import ZERO, Address, Card, DatasetId, GrantId, Terms, Time, TrainingId
 
 ALICE, BOB = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)
 DATASET, GRANT = DatasetId("0x" + "11" * 32), GrantId("0x" + "22" * 32)
 TERMS = Terms(
     DATASET, 1, ALICE, BOB, ZERO, ZERO, ZERO, 1, 1, 0, Time(0), Time(9), Time(5), GrantId(ZERO), ZERO
 )  # fmt: skip
+VIEW = View(31337, ALICE, TrainingId("0x" + "33" * 32), 0, "revealing", BOB, ZERO, ZERO, ZERO, ZERO, "0x00")
 RECORDS: list[Any] = [
     Card("Alice Mills", ("https://alice.example",), "aGk="),
     Envelope(DATASET, 1, "bafk", 12),
@@ -38,6 +41,8 @@ RECORDS: list[Any] = [
     Receipt(GRANT, DATASET, 1, "bafk", 12, 1, Time(1)),
     ReceiptList((ZERO,)),
     PublicKey(ALICE, "00"),
+    VIEW,
+    ViewList((VIEW,)),
 ]
 
 

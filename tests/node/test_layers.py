@@ -14,8 +14,8 @@ LAYERS = {
         "development_keys", "encryption", "patricia",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
-    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "tokens", "show",
-               "status"},
+    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens",
+               "show", "status"},
     "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
