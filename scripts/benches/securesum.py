@@ -260,12 +260,14 @@ def paired(ours: list[float], theirs: list[float]) -> float:
 
 def result(
     name: str, value: float, unit: str, *, against: dict[str, float] | None = None, ratio: float | None = None,
-    goal: float | None = None, runs: int,
+    goal: float | None = None, runs: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """One row; where there is a goal, the ratio to the peer (or, without a peer, the value) must not be over it."""
+    """One row; where there is a goal, the ratio to the peer (or, without a peer, the value) must not be over it. `runs`:
+    how many, where the row has another number of them than the document says."""
     holds = None if goal is None else (value if ratio is None else ratio) <= goal
-    return {"name": name, "value": value, "unit": unit, "against": against or {}, "ratio": ratio, "goal": goal,
-            "holds": holds, "runs": runs}  # fmt: skip
+    row = {"name": name, "value": value, "unit": unit, "against": against or {}, "ratio": ratio, "goal": goal,
+           "holds": holds}  # fmt: skip
+    return row if runs is None else row | {"runs": runs}
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
