@@ -10,10 +10,12 @@ and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from federation.records import ADDED, is_unset
+from federation.sources import Source
 from node import canon, model
 from node.errors import Untrusted
 from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time
@@ -111,10 +113,26 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (2432 hex digits)."""
+    """A member's public key for the share bundles of one training (2432 hex digits).
+
+    Its digest is what a member joins with, so `mapping`, the digest of the member's private Mapping, is fixed with it;
+    None, and not written, where the table has the plan's columns as they are."""
 
     member: Address
     key: str
+    mapping: Digest | None = field(default=None, metadata=ADDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How a member's own columns become those that the plan with the digest `plan` names. Private, as it shows the
+    table's columns and codes: the salt (hex, 32 bytes) hides it behind its digest. `version` counts from 1."""
+
+    member: Address
+    plan: Digest
+    version: int
+    sources: tuple[Source, ...]
+    salt: str
 
 
 SCHEMAS: dict[type, str] = {
@@ -126,6 +144,7 @@ SCHEMAS: dict[type, str] = {
     Receipt: "hanse/receipt/1",
     ReceiptList: "hanse/receipts/1",
     PublicKey: "hanse/training-key/1",
+    Mapping: "hanse/mapping/1",
 }
 
 Record = TypeVar("Record")
@@ -133,7 +152,9 @@ Record = TypeVar("Record")
 
 def encode(record: Any) -> bytes:
     """Canonical bytes of a document. Raises Misuse where it is over 1 MiB or has no canonical form."""
-    return canon.encode({"schema": SCHEMAS[type(record)], **plain(record)})
+    unset = {one.name for one in fields(record) if is_unset(record, one)}
+    kept = {name: value for name, value in plain(record).items() if name not in unset}
+    return canon.encode({"schema": SCHEMAS[type(record)], **kept})
 
 
 def digest_of(record: Any) -> Digest:

@@ -7,7 +7,7 @@ import federation
 
 ALLOWED = {
     "__future__", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json",
-    "math", "operator", "types", "typing",
+    "math", "operator", "re", "types", "typing",
     "coincurve", "cryptography", "federation", "numpy",
 }  # fmt: skip
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
