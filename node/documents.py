@@ -135,6 +135,35 @@ class Mapping:
     salt: str
 
 
+@dataclass(frozen=True, slots=True)
+class OverlapRequest:
+    """A member asks another which record keys they have in common: of `dataset` and `version`, the owner's, whose key
+    is described by `key`. `reveal`: the keys themselves, else only their number. `message` is the digest of the blinded
+    keys, of which there are `keys`; signed. For the owner's node only."""
+
+    asker: Address
+    owner: Address
+    dataset: DatasetId
+    version: int
+    key: str
+    reveal: bool
+    keys: int
+    message: Digest
+    at: Time
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapAnswer:
+    """What the owner answered to one request (its digest): digests of its two messages; signed. For the asker only."""
+
+    request: Digest
+    setup: Digest
+    response: Digest
+    at: Time
+    signature: str = ""
+
+
 SCHEMAS: dict[type, str] = {
     Card: "hanse/card/1",
     Envelope: "hanse/envelope/1",
@@ -145,6 +174,8 @@ SCHEMAS: dict[type, str] = {
     ReceiptList: "hanse/receipts/1",
     PublicKey: "hanse/training-key/1",
     Mapping: "hanse/mapping/1",
+    OverlapRequest: "hanse/overlap-request/1",
+    OverlapAnswer: "hanse/overlap-answer/1",
 }
 
 Record = TypeVar("Record")

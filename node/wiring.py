@@ -252,6 +252,11 @@ class Node:
         self.card_of(owner)
         return documents.decode(Refusal, peers.ask(self._peer(owner), f"/peer/refusals/{number}"))
 
+    def ask(self, account: Address, path: str) -> bytes:
+        """What another member's node answers to us alone. Raises as `peers.ask` does."""
+        self.card_of(account)
+        return peers.ask(self._peer(account), path)
+
     def manifest(self, dataset: DatasetId, version: int) -> documents.Manifest:
         """The private description of a version: ours from the database, another member's from its node."""
         found = dataset_of(self.ledger, dataset)

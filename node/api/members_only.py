@@ -5,18 +5,23 @@ The asking side is `node.peers`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
-from node import access
+from node import access, overlap
 from node.api.guard import Asker, OurNode
-from node.api.routes import DigestPath, GrantPath, one
+from node.api.routes import DigestPath, GrantPath, many, one
 from node.db import documents
-from node.documents import Manifest, Refusal, encode
+from node.documents import Manifest, OverlapAnswer, OverlapRequest, Refusal, encode, plain
 from node.errors import NotFound, Refused
 from node.ledger import Ledger, dataset_of
 from node.model import Address, Digest
+
+BYTES: dict[int | str, dict[str, Any]] = {
+    **one(Manifest, 404)["responses"],
+    200: {"description": "Bytes, at most 1 MiB."},
+}
 
 router = APIRouter(prefix="/peer", tags=["peer"])
 
@@ -39,6 +44,26 @@ def refusal(node: OurNode, asker: Asker, grant: GrantPath) -> Any:
     if asked.consumer != asker:
         raise Refused("only the consumer may read the answer", clause="consumer", seen=asker, needed=asked.consumer)
     return Response(encode(access.refusal(node, grant)), media_type="application/json")
+
+
+@router.get("/overlaps", **many(OverlapRequest))
+def overlaps(node: OurNode, asker: Asker) -> Any:
+    """What this member asks of the asking one: private set intersections that wait for its answer."""
+    return [plain(one) for one in overlap.addressed_to(node, asker)]
+
+
+@router.get("/overlaps/{digest}", **one(OverlapAnswer, 404))
+def overlap_answer(node: OurNode, asker: Asker, digest: DigestPath) -> Any:
+    """Our signed answer to the asking member's request, once a person here has approved it."""
+    return Response(encode(overlap.answer_to(node, digest, asker)), media_type="application/json")
+
+
+@router.get("/overlaps/{digest}/{part}", response_class=Response, responses=BYTES)
+def overlap_part(
+    node: OurNode, asker: Asker, digest: DigestPath, part: Literal["message", "setup", "response"]
+) -> Any:  # fmt: skip
+    """The bytes of one message of the protocol, for the member that it is meant for."""
+    return Response(overlap.part_for(node, digest, part, asker), media_type="application/octet-stream")
 
 
 def _ours(ledger: Ledger, me: Address, commitment: Digest) -> bool:

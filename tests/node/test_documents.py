@@ -14,6 +14,8 @@ from node.documents import (
     Envelope,
     Manifest,
     Mapping,
+    OverlapAnswer,
+    OverlapRequest,
     PublicKey,
     Receipt,
     ReceiptList,
@@ -41,6 +43,8 @@ RECORDS: list[Any] = [
     ReceiptList((ZERO,)),
     PublicKey(ALICE, "00"),
     PublicKey(ALICE, "00", ZERO),
+    OverlapRequest(ALICE, BOB, DATASET, 1, "customer", False, 40, ZERO, Time(1), "0x00"),
+    OverlapAnswer(ZERO, ZERO, ZERO, Time(1), "0x00"),
     Mapping(ALICE, ZERO, 1, (Source("a", column="b", factor=0.1, codes=(Code("1", "x"),)), Source("c", "d")), "00"),
 ]
 

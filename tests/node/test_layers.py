@@ -16,7 +16,7 @@ LAYERS = {
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
     "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "tokens", "show",
                "status", "mapped"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping"},
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)
