@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
@@ -246,3 +247,23 @@ def test_a_plan_names_each_column_once():
     assert wanted(params) == (TEMPERATURE, SEX, ILL)
     with pytest.raises(Refused, match="two things"):
         mapped([Source("a", "own", unit="kg")], [Feature("a", unit="kg"), Quantity("a", 0, 1)], {"own": ["1"]})
+
+
+@dataclass(frozen=True)
+class Choice:
+    target: Classes | Quantity | Target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Classes("a", ("x", "y")),
+        Quantity("a", 0, 1),
+        Quantity("a", 0, 1, unit="kg"),
+        Target("a", 0),
+        Target("a", 0, unit="K"),
+    ],
+)
+def test_a_target_of_several_kinds_is_read_as_the_one_it_was(target):
+    """A unit that is left out must not make one record look like another."""
+    assert records.load(Choice, records.dump(Choice(target))).target == target

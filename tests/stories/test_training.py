@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from federation.simulate import pooled
-from node import model, objections, posted, sums, training
+from node import model, models, objections, posted, sums, training
 from node.audit import Finding, audit
 from node.errors import NotFound, Refused, Untrusted
 from node.kept import share_key_name
@@ -107,6 +108,39 @@ def test_members_compute_what_one_place_would(people: People, tmp_path: Path, na
     assert results[0].records == sum(len(path.read_text().splitlines()) - 1 for path in paths)
     for name, person in some.items():
         assert_wiped(person, part[name])
+
+
+MILL = [{"name": "amount", "low": 0, "high": 100}, {"name": "kind", "levels": ["a", "b"]}]
+OTHERS = {
+    "gaussian-naive-bayes": {"features": MILL, "target": {"name": "failed", "levels": ["0", "1"]}},
+    "k-means": {"features": MILL, "clusters": 2, "rounds": 5},
+    "statistics": {"features": MILL, "zooms": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "gaussian-naive-bayes",
+        pytest.param("k-means", marks=pytest.mark.long),
+        pytest.param("statistics", marks=pytest.mark.long),
+    ],
+)
+def test_other_algorithms_are_trained_the_same_way(people: People, tmp_path: Path, algorithm: str) -> None:
+    """One with classes, one with many rounds and no target, and one that leaves figures; whose plan picks its scale."""
+    some = {name: people[name] for name in ("alice", "bob", "carol")}
+    plan_ = sums.plan_of(algorithm, algorithm, OTHERS[algorithm] | {"members": 3, "records": 100})
+    number, paths = joined(some, plan_, tmp_path)
+    finish(some, number)
+    follow_all(some)
+    params = replace(plan_.params, members=1, records=300)  # as many records in one place: the same scale
+    alone = pooled(plan_.steps, params, plan_.steps.prepare(params, records(paths)))
+    assert posted_sums(some, number) == list(alone.totals)
+    results = [training.result(person.node, number) for person in some.values()]
+    assert {(result.records, result.weights, result.model) for result in results} == {(60, (), results[0].model)}
+    assert some["alice"].node.ledger.trainings[number].attested == {person.me for person in some.values()}
+    data = models.encode_model(plan_, alone.state, number)
+    assert model.digest(hashlib.sha256(data).digest()) == results[0].model
 
 
 def assert_wiped(person: Person, trainer: Trainer) -> None:
@@ -252,14 +286,25 @@ def test_a_right_sum_cannot_be_challenged(people: People, tmp_path: Path) -> Non
 
 
 def test_a_challenge_by_hand_is_what_a_running_node_sends(people: People, tmp_path: Path) -> None:
+    number, _ = joined(people, plan(4, rounds=3), tmp_path)
+    part = trainers(people, number)
+    post_false_sum(people, part, number)
+    said = training.challenge(people["alice"].node, number)
+    assert (said.by, said.round, said.poster) == ("challenge", 0, people["bob"].me)
+    found = people["alice"].node.ledger.trainings[number]
+    assert found.of(0).poster == people["alice"].me
+
+
+def test_with_three_members_a_false_sum_ends_the_training_and_names_its_poster(people: People, tmp_path: Path) -> None:
+    """Without Bob two are left, and a sum of two would show each the other."""
     some = {name: people[name] for name in ("alice", "bob", "carol")}
     number, _ = joined(some, plan(3, rounds=3), tmp_path)
     part = trainers(some, number)
     post_false_sum(some, part, number)
-    said = training.challenge(some["alice"].node, number)
-    assert (said.by, said.round, said.poster) == ("challenge", 0, some["bob"].me)
-    found = some["alice"].node.ledger.trainings[number]
-    assert found.of(0).poster == some["alice"].me
+    training.challenge(some["carol"].node, number)
+    found = some["carol"].node.ledger.trainings[number]
+    assert (found.phase, found.void) == (Phase.VOID, Reason.WRONG_AGGREGATE)
+    assert found.barred == 1 << found.position(some["bob"].me)
 
 
 @pytest.mark.parametrize("lie", ["root", "leaves"])
@@ -310,14 +355,24 @@ def test_a_roster_that_stays_too_small_is_void_with_its_reason(people: People, t
             person.node.keys.get_secret(share_key_name(number))
 
 
-@pytest.mark.parametrize("silent_from", [Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING])
-def test_a_silent_member_does_not_stop_the_others(people: People, tmp_path: Path, silent_from: Phase) -> None:
-    """Past the deadline the others end the phase by themselves, and go on without Dave; what he contributed counts."""
+@pytest.mark.parametrize(
+    ("who", "silent_from"),
+    [
+        ("dave", Phase.KEYING),
+        ("dave", Phase.CONTRIBUTING),
+        ("dave", Phase.REVEALING),
+        ("alice", Phase.AGGREGATING),
+        ("alice", Phase.CHALLENGING),
+    ],
+)
+def test_a_silent_member_does_not_stop_the_others(people: People, tmp_path: Path, who: str, silent_from: Phase) -> None:
+    """Past the deadline the others end the phase by themselves; what was contributed counts. Alice, who opened the
+    training and is first in line to post its first sum and its model, can be done without like anybody."""
     number, paths = joined(people, plan(4), tmp_path, phase_seconds=60)
     part = trainers(people, number)
-    node = people["alice"].node
+    node = people["bob"].node
     work(people, part, until=lambda: node.ledger.trainings[number].phase == silent_from)
-    others = {name: part[name] for name in ("alice", "bob", "carol")}
+    others = {name: trainer for name, trainer in part.items() if name != who}
     end_without(people, others, number)
     found = node.follow().trainings[number]
     assert found.phase == Phase.FINAL
