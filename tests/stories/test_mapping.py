@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from federation.sources import Code, Source
-from node import documents, mapped, mapping, training
+from node import documents, mapped, mapping, model, training
+from node.audit.blobs import Blobs
+from node.audit.rounds import _check_key
 from node.documents import PublicKey, digest_of
-from node.errors import Conflict, NotFound, Refused
+from node.errors import Conflict, NotFound, Refused, Untrusted
+from node.ledger import Seat
 from node.model import DatasetId, TrainingId
 from node.publish import publish
+from node.store import Cid
+from node.store.blocks import BlockStore
 from node.sums import Plan, plan_of
 from node.trainer import Trainer
 from tests.stories.alliance import Person
@@ -128,11 +134,8 @@ def test_a_mapping_is_kept_by_version_and_hidden_by_its_salt(people: People) -> 
     assert not node.store.has(_cid(first.digest))  # it is served to nobody
 
 
-def _cid(digest: str) -> object:
-    from node import model
-    from node.store import Cid
-
-    return Cid.raw(model.raw(model.Digest(digest)))
+def _cid(digest: model.Digest) -> Cid:
+    return Cid.raw(model.raw(digest))
 
 
 @pytest.mark.parametrize(
@@ -194,3 +197,19 @@ def test_a_mapping_is_not_a_public_document(people: People) -> None:
     key = documents.encode(PublicKey(node.me, "00", made.digest))
     assert json.loads(key)["mapping"] == made.digest
     assert b"t10" not in key
+
+
+def test_an_audit_names_a_mapping_that_is_no_digest(people: People, tmp_path: Path) -> None:
+    me, store = people["dave"].me, BlockStore(tmp_path / "auditor")
+    blobs = Blobs(store, [], until=time.monotonic() + 60)
+
+    def judged(mapping: str | None) -> None:
+        cid = store.put_block(documents.encode(PublicKey(me, "00", mapping)))  # type: ignore[arg-type]
+        seat = Seat(me, DatasetId(model.ZERO), 1, model.digest(cid.digest))
+        _check_key(blobs, seat)
+
+    judged(None)
+    judged(model.ZERO)
+    for wrong in ("", "0x12", model.ZERO.upper(), model.ZERO + "\n"):
+        with pytest.raises(Untrusted, match="mapping"):
+            judged(wrong)
