@@ -4,6 +4,9 @@ errors       two words for what can go wrong
 records      frozen records to canonical JSON and back
 vectors      fixed point, lanes, the rings Z_2^32 and Z_2^64
 tables       a member's records as bounded numbers
+sources      what a member says of its own columns
+mapping      a member's own columns as those that a plan names
+units        one linear unit as another, exactly
 portable     arithmetic that gives the same bits on every processor
 securesum/   keys, shares, masks, a member's steps, the aggregate
 algorithms/  one algorithm a file, its formula on top

@@ -2,7 +2,8 @@
 
 One value has one text: keys sorted, no blanks, bytes as hex, floats as the shortest text that reads back exactly.
 Not a schema language: fields are str, int, float, bool, bytes, Literal, None, records, one of several records that
-have different fields, and tuples of these.
+have different fields, and tuples of these. A field that came later (`metadata=ADDED`) is left out while it has its
+default, so that older texts keep their bytes.
 
     text = dump(state)
     state = load(MemberState, text)
@@ -14,13 +15,15 @@ import functools
 import json
 import math
 import types
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from federation.errors import Untrusted
 
 T = TypeVar("T")
 MAX_TEXT = 1 << 24
+ADDED = types.MappingProxyType({"added": True})
+"""Metadata of a field that came later: `unit: str = field(default="", metadata=ADDED)`."""
 
 
 def plain(record: Any) -> Any:
@@ -31,12 +34,18 @@ def plain(record: Any) -> Any:
 def _plain(value: Any, kind: Any) -> Any:
     if is_dataclass(value):
         hints = _hints(value.__class__)
-        return {field.name: _plain(getattr(value, field.name), hints[field.name]) for field in fields(value)}
+        kept = {field.name: getattr(value, field.name) for field in fields(value) if not is_unset(value, field)}
+        return {name: _plain(item, hints[name]) for name, item in kept.items()}
     if isinstance(value, tuple):
         return [_plain(item, get_args(kind)[0]) for item in value]
     if type(value) is int and float in (kind, *get_args(kind)):
         return float(value)
     return value.hex() if isinstance(value, bytes) else value
+
+
+def is_unset(record: Any, field: Field[Any]) -> bool:
+    """Whether a field that came later has its default, and so no place in the canonical text."""
+    return "added" in field.metadata and getattr(record, field.name) == field.default
 
 
 @functools.cache
@@ -85,8 +94,12 @@ def _build(kind: Any, value: Any, at: str) -> Any:
 def _chosen(options: tuple[Any, ...], value: Any) -> Any:
     """Of several records the first that has the fields there are; else the first option, which names what is wrong."""
     known = [kind for kind in options if is_dataclass(kind) and isinstance(value, dict)]
-    fitting = [kind for kind in known if {field.name for field in fields(kind)} == set(value)]
+    fitting = [kind for kind in known if _required(kind) <= set(value) <= {field.name for field in fields(kind)}]
     return (fitting or [kind for kind in options if kind is not types.NoneType])[0]
+
+
+def _required(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind) if "added" not in field.metadata}
 
 
 def _record(kind: Any, value: Any, at: str) -> Any:

@@ -11,12 +11,14 @@ plan does not name, is refused, not clipped. Not here: reading files, and anythi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from federation.errors import Refused
+from federation.records import ADDED
+from federation.units import require_code
 from federation.vectors import Reals
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
@@ -28,6 +30,7 @@ class Feature:
     """One column of the records. Numeric between `low` and `high`, or one of `levels` (compared as text).
 
     `missing` are numbers that stand for "not known"; `indicator` adds a column that is 1 where the value is missing.
+    `unit` is a UCUM code (`Cel`, `kW.h`): what the numbers are in, so that a member can say how its own become these.
     """
 
     name: str
@@ -36,8 +39,12 @@ class Feature:
     missing: tuple[float, ...] = ()
     levels: tuple[str, ...] = ()
     indicator: bool = False
+    unit: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
+        require_code(self.unit, of=f"feature {self.name}")
+        if self.unit and self.levels:
+            raise Refused(f"feature {self.name}: levels have no unit", clause="unit", seen=self.unit, needed="none")
         if not self.low < self.high or len(set(self.levels)) != len(self.levels) or len(self.levels) == 1:
             raise Refused(f"feature {self.name}: no range, or no levels to tell apart", clause="feature",
                           seen=(self.low, self.high, self.levels), needed="low < high, distinct levels")  # fmt: skip
@@ -63,6 +70,10 @@ class Target:
 
     name: str
     above: float
+    unit: str = field(default="", metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        require_code(self.unit, of=f"target {self.name}")
 
     def encode(self, cells: Cells) -> Reals:
         """1 or 0 for each cell."""
@@ -76,8 +87,10 @@ class Quantity:
     name: str
     low: float
     high: float
+    unit: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
+        require_code(self.unit, of=f"target {self.name}")
         if not self.low < self.high:
             raise Refused(f"target {self.name}: no range", clause="target", seen=(self.low, self.high),
                           needed="low < high")  # fmt: skip

@@ -10,10 +10,12 @@ and its SHA-256 digest, which is what the chain holds, is its CID. Pure: no I/O.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from federation.records import ADDED, is_unset
+from federation.sources import Source
 from node import canon, model
 from node.errors import Untrusted
 from node.model import Address, Card, DatasetId, Digest, GrantId, Terms, Time, TrainingId
@@ -111,10 +113,55 @@ class ReceiptList:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A member's public key for the share bundles of one training (2432 hex digits)."""
+    """A member's public key for the share bundles of one training (2432 hex digits).
+
+    Its digest is what a member joins with, so `mapping`, the digest of the member's private Mapping, is fixed with it;
+    None, and not written, where the table has the plan's columns as they are."""
 
     member: Address
     key: str
+    mapping: Digest | None = field(default=None, metadata=ADDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How a member's own columns become those that the plan with the digest `plan` names. Private, as it shows the
+    table's columns and codes: the salt (hex, 32 bytes) hides it behind its digest. `version` counts from 1."""
+
+    member: Address
+    plan: Digest
+    version: int
+    sources: tuple[Source, ...]
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapRequest:
+    """A member asks another which record keys they have in common: of `dataset` and `version`, the owner's, whose key
+    is described by `key`. `reveal`: the keys themselves, else only their number. `message` is the digest of the blinded
+    keys, of which there are `keys`; signed. For the owner's node only."""
+
+    asker: Address
+    owner: Address
+    dataset: DatasetId
+    version: int
+    key: str
+    reveal: bool
+    keys: int
+    message: Digest
+    at: Time
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapAnswer:
+    """What the owner answered to one request (its digest): digests of its two messages; signed. For the asker only."""
+
+    request: Digest
+    setup: Digest
+    response: Digest
+    at: Time
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +202,9 @@ SCHEMAS: dict[type, str] = {
     PublicKey: "hanse/training-key/1",
     View: "hanse/view/1",
     ViewList: "hanse/views/1",
+    Mapping: "hanse/mapping/1",
+    OverlapRequest: "hanse/overlap-request/1",
+    OverlapAnswer: "hanse/overlap-answer/1",
 }
 
 Record = TypeVar("Record")
@@ -162,7 +212,9 @@ Record = TypeVar("Record")
 
 def encode(record: Any) -> bytes:
     """Canonical bytes of a document. Raises Misuse where it is over 1 MiB or has no canonical form."""
-    return canon.encode({"schema": SCHEMAS[type(record)], **plain(record)})
+    unset = {one.name for one in fields(record) if is_unset(record, one)}
+    kept = {name: value for name, value in plain(record).items() if name not in unset}
+    return canon.encode({"schema": SCHEMAS[type(record)], **kept})
 
 
 def digest_of(record: Any) -> Digest:

@@ -26,8 +26,8 @@ from federation.securesum.round import Address as Member
 from federation.tables import Table
 from federation.vectors import from_bytes, to_bytes
 from node import ledger as rules
-from node import model, models, objections, posted, sums, tables
-from node.documents import PublicKey
+from node import mapped, model, models, objections, posted, sums, tables
+from node.documents import Mapping, PublicKey
 from node.errors import HanseError, NotFinal, Refused, Retry, Untrusted
 from node.kept import Kept, drawn_share_key, has_share_key
 from node.ledger import training_of
@@ -332,7 +332,10 @@ class Trainer:
     def _own_table(self, training: rules.Training) -> Table:
         if self._table is None:
             seat = next(s for s in training.seats if s.member == self.node.me)
-            self._table = table_of(self.node, self.plan, seat.dataset, seat.version)
+            key = self.node.get_document(PublicKey, seat.hpke)
+            # The mapping we joined with, whatever was set since: the digest on chain fixes it.
+            mapping = mapped.required(self.node, key.mapping) if key.mapping else None
+            self._table = table_of(self.node, self.plan, seat.dataset, seat.version, mapping)
         return self._table
 
     # --- sending ---
@@ -378,14 +381,18 @@ def plan_of(node: Node, training: rules.Training) -> Plan:
     return Plan.decode(node.get_bytes(training.terms.plan, member=training.opener))
 
 
-def table_of(node: Node, plan: Plan, dataset: DatasetId, version: int) -> Table:
-    """Our records as the plan wants them. Raises Refused naming the column and the value that does not fit."""
+def table_of(
+    node: Node, plan: Plan, dataset: DatasetId, version: int, mapping: Mapping | None = None
+) -> Table:  # fmt: skip
+    """Our records as the plan wants them, through our mapping where there is one. Raises Refused naming the column and
+    the value that does not fit."""
     with open_own(node, dataset, version) as file:
-        columns = tables.columns(file)
+        own = tables.columns(file)
     try:
+        columns = mapped.columns(plan, mapping, own) if mapping else own
         return plan.steps.prepare(plan.params, columns)
     except KeyError as exc:
-        raise Refused("the plan asks for a column that this version lacks", clause="column", seen=", ".join(columns),
+        raise Refused("the plan asks for a column that this version lacks", clause="column", seen=", ".join(own),
                       needed=str(exc).strip("'")) from exc  # fmt: skip
     except FederationError as exc:
         raise translated(exc) from exc

@@ -20,10 +20,10 @@ from typing import Any
 from federation.algorithms.evaluation import Evaluation
 from federation.errors import FederationError
 from node import ledger as rules
-from node import model, models
+from node import mapped, model, models
 from node.chain import typed
 from node.db import operations
-from node.documents import PublicKey
+from node.documents import PublicKey, digest_of
 from node.errors import Conflict, NotFinal, Refused
 from node.kept import share_key
 from node.ledger import require_active, training_of
@@ -127,7 +127,10 @@ def open_training(
 def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
     """Join with the current version of one of our datasets, checked against the plan before anything is sent.
 
-    Raises Refused naming the clause: not ours, not for training, a value the plan does not allow, budget, seats.
+    Where `hanse mapping set` has a mapping for the plan, the table goes through it, and its digest is fixed with ours.
+
+    Raises Refused naming the clause: not ours, not for training, a value the plan does not allow, budget, seats;
+    Conflict where we joined already, with another dataset or another version of the mapping.
     """
     training = training_of(node.ledger, number)
     found = rules.dataset_of(node.ledger, dataset)
@@ -138,6 +141,7 @@ def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
     if seat is not None and seat.dataset != dataset:
         raise Conflict("joined with another dataset already", clause="dataset", seen=dataset, needed=seat.dataset)
     if seat is not None and (task is None or task.done):
+        mapped.require_joined_with(node, training)
         state: Mapping[str, Any] = task.state if task else {}
         return JoinedTraining(
             number, dataset, seat.version, TxHash(state.get("tx", "")), int(state.get("gas", 0)), already=True
@@ -146,10 +150,11 @@ def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
         version, digest = seat.version, seat.hpke
     else:
         _require_joinable(node, training, found)
-        plan = plan_of(node, training)
+        plan, mapping = plan_of(node, training), mapped.current(node, training.terms.plan)
         check_noise(plan, training.terms)
-        table_of(node, plan, dataset, version)
-        digest = node.put_document(PublicKey(node.me, share_key(node, number).public.hex()))
+        table_of(node, plan, dataset, version, mapping)
+        fixed = digest_of(mapping) if mapping else None
+        digest = node.put_document(PublicKey(node.me, share_key(node, number).public.hex(), fixed))
         with node.db.writing() as tx:
             operations.begin(tx, "join", key, {"dataset": dataset, "version": version}, at=node.clock())
     sent = node.send(key, "Trainings", "join", number, dataset, version, digest, purpose="join a training")

@@ -260,6 +260,11 @@ class Node:
         path = f"/peer/trainings/{number}/views/{round_}/{phase}"
         return documents.decode(documents.ViewList, peers.ask(self._peer(member), path, seconds=VIEW_SECONDS))
 
+    def ask(self, account: Address, path: str) -> bytes:
+        """What another member's node answers to us alone. Raises as `peers.ask` does."""
+        self.card_of(account)
+        return peers.ask(self._peer(account), path)
+
     def manifest(self, dataset: DatasetId, version: int) -> documents.Manifest:
         """The private description of a version: ours from the database, another member's from its node."""
         found = dataset_of(self.ledger, dataset)

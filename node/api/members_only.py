@@ -9,16 +9,21 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
 
-from node import access
+from node import access, overlap
 from node.api.guard import Asker, OurNode
-from node.api.routes import DigestPath, GrantPath, TrainingPath, one
+from node.api.routes import DigestPath, GrantPath, TrainingPath, many, one
 from node.db import documents
-from node.documents import Manifest, Refusal, ViewList, encode
+from node.documents import Manifest, OverlapAnswer, OverlapRequest, Refusal, ViewList, encode, plain
 from node.errors import NotFound, Refused
 from node.ledger import Ledger, dataset_of, training_of
 from node.model import Address, Digest, Phase
 from node.trainer import place_of
 from node.views import Views
+
+BYTES: dict[int | str, dict[str, Any]] = {
+    **one(Manifest, 404)["responses"],
+    200: {"description": "Bytes, at most 1 MiB."},
+}
 
 router = APIRouter(prefix="/peer", tags=["peer"])
 
@@ -53,6 +58,26 @@ def views(
         raise Refused("only who has joined may ask", clause="joined", seen=asker)
     found = Views(node, place_of(node), number, round_number, Phase[phase.upper()])
     return Response(encode(found.answer()), media_type="application/json")
+
+
+@router.get("/overlaps", **many(OverlapRequest))
+def overlaps(node: OurNode, asker: Asker) -> Any:
+    """What this member asks of the asking one: private set intersections that wait for its answer."""
+    return [plain(one) for one in overlap.addressed_to(node, asker)]
+
+
+@router.get("/overlaps/{digest}", **one(OverlapAnswer, 404))
+def overlap_answer(node: OurNode, asker: Asker, digest: DigestPath) -> Any:
+    """Our signed answer to the asking member's request, once a person here has approved it."""
+    return Response(encode(overlap.answer_to(node, digest, asker)), media_type="application/json")
+
+
+@router.get("/overlaps/{digest}/{part}", response_class=Response, responses=BYTES)
+def overlap_part(
+    node: OurNode, asker: Asker, digest: DigestPath, part: Literal["message", "setup", "response"]
+) -> Any:  # fmt: skip
+    """The bytes of one message of the protocol, for the member that it is meant for."""
+    return Response(overlap.part_for(node, digest, part, asker), media_type="application/octet-stream")
 
 
 def _ours(ledger: Ledger, me: Address, commitment: Digest) -> bool:

@@ -24,7 +24,7 @@ on it.
                  readable agreement says the same, and the offer agreed on is the version's
 11  wrapped keys the record is served, names this grant, file and recipient, and the owner signed it
 12  receipts     the list is served, its receipts are the tree's leaves, signed, for grants of the signer
-13  plans        plan and training keys are served; ring and seats are those on chain
+13  plans        plan and training keys are served; ring and seats are those on chain; a mapping is fixed by digest
 14  contributions  every masked vector is served, as long as the plan says; its tree has the root and leaves posted
 15  reveals      every seed hashes to the digest posted before the round
 16  sums         contributions less all masks, made again bit for bit, are the sum posted
@@ -34,7 +34,8 @@ on it.
 20  readability  no calldata and no log holds a member's name or a run of readable text
 
 Not judged: the chain's own consensus and timestamps (name a block hash you know: `block`), what is inside sealed files,
-manifests (private by design), whether contributions are truthful, and whether a plan's noise is worth its epsilon.
+manifests and mappings (private by design), whether contributions are truthful, and whether a plan's noise is worth its
+epsilon.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ again from the sums. Rounds that were lost gave no sum: of theirs there are only
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from node.ledger import Round, Seat, Training
 from node.model import Address, Digest, Event, Phase, Reason, Vector
 from node.store import Cid, dag
 
+_DIGEST = re.compile("0x[0-9a-f]{64}")
 _OPEN = "the training is not finished"
 
 
@@ -95,10 +97,13 @@ def _check_plan(blobs: Blobs, training: Training) -> None:
 
 
 def _check_key(blobs: Blobs, seat: Seat) -> None:
-    """13. The key to which the others seal shares is served, and names its member."""
+    """13. The key to which the others seal shares is served, and names its member; what it says of a mapping is a
+    digest. The mapping itself is private, and hidden by its salt: whoever is shown it compares digests."""
     key = blobs.document(PublicKey, seat.hpke)
     if key.member != seat.member:
         raise Untrusted("another member's key", clause="member", seen=key.member, needed=seat.member)
+    if key.mapping is not None and not _DIGEST.fullmatch(key.mapping):
+        raise Untrusted("the mapping fixed with the key is no digest", clause="mapping", seen=key.mapping[:80])
 
 
 # --- 14, 15, 16 ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +9,9 @@ from typer import Argument, Option
 
 from node.cli.frame import Run, noun, verb
 from node.cli.output import progress
-from node.cli.words import DatasetArg, TrainingArg
-from node.errors import Misuse
+from node.cli.words import DatasetArg, TrainingArg, plan_file
 
 app = noun("training", "Learn together, each from its own records.")
-
-PLAN_LIMIT = 1 << 20
 
 
 @verb(app, "open", example="hanse training open plan.json --seats 4")
@@ -38,7 +34,7 @@ def open_(
 
     return run.story(
         training.open_training,
-        _plan(plan),
+        plan_file(plan),
         seats=seats,
         minimum=minimum,
         spares=spares,
@@ -103,17 +99,3 @@ def result(run: Run, training: TrainingArg) -> Any:
     from node import training as story
 
     return run.story(story.result, training)
-
-
-def _plan(path: Path) -> Any:
-    from node.sums import plan_of
-
-    try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(PLAN_LIMIT + 1))
-        return plan_of(document["title"], document["algorithm"], document["params"])
-    except OSError as exc:
-        raise Misuse(f"the plan cannot be read: {exc.strerror}", clause="plan", seen=path) from exc
-    except (ValueError, KeyError, TypeError) as exc:
-        needed = "an object with title, algorithm and params"
-        raise Misuse("the plan is not one", clause="plan", seen=path, needed=needed) from exc

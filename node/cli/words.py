@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from node.errors import Misuse
 from node.policy import PURPOSES
 
 if TYPE_CHECKING:
     from node.ledger import Ledger
+    from node.sums import Plan
+
+FILE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +64,26 @@ TrainingArg = Annotated[Id, Argument(metavar="TRAINING", parser=training_id, hel
 Source = Annotated[Path, Argument(metavar="FILE", help="The file to publish.")]
 Purposes = Annotated[list[str], Option("--purpose", help=f"May be repeated: {', '.join(PURPOSES)}.")]
 Uses = Annotated[list[str], Option("--use", help="May be repeated: read, train.")]
+
+
+def read_json(path: Path, what: str, needed: str) -> Any:
+    """A small JSON file. Raises Misuse where it cannot be read or is none."""
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(FILE_LIMIT + 1))
+    except OSError as exc:
+        raise Misuse(f"the {what} cannot be read: {exc.strerror}", clause=what, seen=path) from exc
+    except ValueError as exc:
+        raise Misuse(f"the {what} is not one", clause=what, seen=path, needed=needed) from exc
+
+
+def plan_file(path: Path) -> Plan:
+    """The plan that a file holds."""
+    from node.sums import plan_of
+
+    needed = "an object with title, algorithm and params"
+    document = read_json(path, "plan", needed)
+    try:
+        return plan_of(document["title"], document["algorithm"], document["params"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Misuse("the plan is not one", clause="plan", seen=path, needed=needed) from exc

@@ -47,6 +47,12 @@ def find(tx: Tx, digest: Digest) -> bytes | None:
     return bytes(body)
 
 
+def of_kind(tx: Tx, kind: str) -> list[bytes]:
+    """All documents kept under a kind, oldest first. Untrusted where one no longer is what was put."""
+    query = sa.select(documents.c.digest).where(documents.c.kind == kind)
+    return [get(tx, digest) for digest in tx.execute(query.order_by(documents.c.created, documents.c.digest)).scalars()]
+
+
 def hold(tx: Tx, holding: Holding) -> None:
     """Note a dataset version of our own. Conflict where the version is noted differently."""
     tx.execute(holdings.insert().values({column.name: getattr(holding, column.name) for column in holdings.columns}))

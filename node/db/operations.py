@@ -72,6 +72,12 @@ def unfinished(tx: Tx, kind: str | None = None) -> list[Operation]:
     return [_operation(row) for row in tx.execute(query.order_by(operations.c.created, operations.c.key))]
 
 
+def since(tx: Tx, kind: str, at: Time) -> list[Operation]:
+    """All operations of a kind begun at or after a time, done or not, oldest first."""
+    query = operations.select().where(operations.c.kind == kind, operations.c.created >= at)
+    return [_operation(row) for row in tx.execute(query.order_by(operations.c.created, operations.c.key))]
+
+
 def save_training(tx: Tx, training: TrainingId, round_: int, sealed: bytes, *, at: Time) -> None:
     """Keep a member's sealed protocol state for a round. It must be on disk before the round's message leaves:
     a member that forgot its masks cannot go on."""

@@ -9,7 +9,7 @@ import federation
 
 ALLOWED = {
     "__future__", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json",
-    "math", "operator", "types", "typing", "weakref", "coincurve", "cryptography", "federation", "numpy",
+    "math", "operator", "re", "types", "typing", "weakref", "coincurve", "cryptography", "federation", "numpy",
 }  # fmt: skip
 ADAPTED = {"copy", "keras", "sklearn", "warnings"}  # in federation/adapters, and nowhere else
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from federation.sources import Code, Source
 from node import canon, documents
 from node.documents import (
     SCHEMAS,
     Column,
     Envelope,
     Manifest,
+    Mapping,
+    OverlapAnswer,
+    OverlapRequest,
     PublicKey,
     Receipt,
     ReceiptList,
@@ -43,6 +47,10 @@ RECORDS: list[Any] = [
     PublicKey(ALICE, "00"),
     VIEW,
     ViewList((VIEW,)),
+    PublicKey(ALICE, "00", ZERO),
+    OverlapRequest(ALICE, BOB, DATASET, 1, "customer", False, 40, ZERO, Time(1), "0x00"),
+    OverlapAnswer(ZERO, ZERO, ZERO, Time(1), "0x00"),
+    Mapping(ALICE, ZERO, 1, (Source("a", column="b", factor=0.1, codes=(Code("1", "x"),)), Source("c", "d")), "00"),
 ]
 
 
@@ -79,6 +87,31 @@ def test_a_changed_document_is_refused(record: Any, change: Any) -> None:
 def test_bytes_that_are_no_document_are_refused(data: bytes) -> None:
     with pytest.raises(Untrusted):
         decode(Card, data)
+
+
+def test_a_training_key_without_a_mapping_has_the_bytes_it_always_had() -> None:
+    bare = b'{"key":"00","member":"' + ALICE.encode() + b'","schema":"hanse/training-key/1"}'
+    assert encode(PublicKey(ALICE, "00")) == bare
+    with pytest.raises(Untrusted):
+        decode(PublicKey, bare.replace(b'"member"', b'"mapping":null,"member"'))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"column": "b", "constant": "1"},
+        {},
+        {"column": "b", "factor": 0},
+        {"column": "b", "factor": 2, "unit": "kg"},
+        {"column": "b", "unit": "two words"},
+    ],
+)
+def test_a_mapping_whose_source_says_two_things_or_none_is_refused(source: dict[str, Any]) -> None:
+    document = canon.parse(encode(RECORDS[-1]), limit=1 << 20)
+    bare = {"feature": "a", "column": None, "constant": None, "unit": "", "factor": None, "offset": None}
+    document["sources"] = [bare | {"missing": [], "codes": []} | source]
+    with pytest.raises(Untrusted):
+        decode(Mapping, canon.encode(document))
 
 
 def test_another_byte_form_of_the_same_document_is_refused() -> None:

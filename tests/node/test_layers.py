@@ -15,8 +15,8 @@ LAYERS = {
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
     "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens",
-               "show", "status"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
+               "show", "status", "mapped"},
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)
