@@ -262,8 +262,10 @@ def result(
     name: str, value: float, unit: str, *, against: dict[str, float] | None = None, ratio: float | None = None,
     goal: float | None = None, runs: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """One row; where there is a goal, the ratio to the peer (or, without a peer, the value) must not be over it. `runs`:
-    how many, where the row has another number of them than the document says."""
+    """One row; where there is a goal, the ratio to the peer (or, without a peer, the value) must not be over it.
+
+    `runs`: how many, where the row has another number of them than the document says.
+    """
     holds = None if goal is None else (value if ratio is None else ratio) <= goal
     row = {"name": name, "value": value, "unit": unit, "against": against or {}, "ratio": ratio, "goal": goal,
            "holds": holds}  # fmt: skip

@@ -57,7 +57,8 @@ def test_noise_is_paid_for_on_chain_and_stops_at_the_budget(people: People, nois
 
 def test_terms_that_promise_less_than_the_noise_costs_are_refused(people: People, noisy: Plan) -> None:
     node = people["alice"].node
-    refused(lambda: training.open_training(node, noisy, seats=3, epsilon=1999), Refused, "epsilon", 4)
+    cheap = replace(noisy, title="for less")
+    refused(lambda: training.open_training(node, cheap, seats=3, epsilon=1999), Refused, "epsilon", 4)
     noise = noise_for(noisy.params, epsilon=2000, delta=1e-5, survivors=5)
-    wide = replace(noisy, params=replace(noisy.params, noise=noise))
+    wide = replace(noisy, title="for more", params=replace(noisy.params, noise=noise))
     refused(lambda: training.open_training(node, wide, seats=4), Refused, "survivors", 4)
