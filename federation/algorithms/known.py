@@ -10,6 +10,7 @@ from typing import Any
 
 from federation.algorithms import Algorithm
 from federation.algorithms.bayes import BAYES
+from federation.algorithms.boosting import BOOSTING
 from federation.algorithms.cluster import KMEANS
 from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
@@ -40,6 +41,7 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         STATISTICS,
         CLASS_EVALUATION,
         REGRESSION_EVALUATION,
+        BOOSTING,
     )
 }
 

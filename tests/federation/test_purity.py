@@ -7,7 +7,7 @@ import federation
 
 ALLOWED = {
     "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json", "math",
-    "types", "typing", "coincurve", "cryptography", "federation", "numpy",
+    "types", "typing", "weakref", "coincurve", "cryptography", "federation", "numpy",
 }  # fmt: skip
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
 
