@@ -20,6 +20,7 @@ from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
 from federation.algorithms.multinomial import MULTINOMIAL
+from federation.algorithms.neural import NEURAL
 from federation.algorithms.pca import PCA
 from federation.algorithms.poisson import POISSON
 from federation.algorithms.statistics import STATISTICS
@@ -42,6 +43,7 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         CLASS_EVALUATION,
         REGRESSION_EVALUATION,
         BOOSTING,
+        NEURAL,
     )
 }
 

@@ -19,6 +19,7 @@ from federation.estimators.linear import (
     FederatedPoissonRegressor,
     FederatedRidge,
 )
+from federation.estimators.networks import FederatedMLPClassifier, FederatedMLPRegressor
 from federation.estimators.statistics import FederatedStatistics
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "FederatedKMeans",
     "FederatedLDA",
     "FederatedLogisticRegression",
+    "FederatedMLPClassifier",
+    "FederatedMLPRegressor",
     "FederatedMultinomialLogistic",
     "FederatedPCA",
     "FederatedPoissonRegressor",
