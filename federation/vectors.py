@@ -13,6 +13,7 @@ Not here: masks (`securesum`), hash trees (the node's).
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,7 @@ Lanes: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
 
+NO_NOISE: Mapping[str, Integers] = types.MappingProxyType({})
 MAX_LANES = 1 << 28  # 2 GiB of Z_2^64
 
 
@@ -54,12 +56,16 @@ def from_bytes(width: int, raw: bytes | bytearray | memoryview) -> Lanes:
 
 @dataclass(frozen=True)
 class Block:
-    """`length` lanes with one meaning: `scale` bits after the point, |x| <= `bound` for each record."""
+    """`length` lanes with one meaning: `scale` bits after the point, |x| <= `bound` for each record.
+
+    `noise` is the largest integer that a member may add to a lane beside its records (`privacy`).
+    """
 
     name: str
     length: int
     scale: int
     bound: float
+    noise: int = 0
 
     @property
     def most(self) -> int:
@@ -86,7 +92,7 @@ class Layout:
     """The blocks of one vector in the order of its lanes, and the limits under which their sum cannot wrap.
 
     `members` is the most members, `records` the most records of one member. Refused unless for every block
-    members * records * ceil(bound * 2^scale) < 2^(width - 1).
+    members * (records * ceil(bound * 2^scale) + noise) < 2^(width - 1).
     """
 
     width: int
@@ -111,13 +117,14 @@ class Layout:
     def __getitem__(self, name: str) -> Block:
         return next(block for block in self.blocks if block.name == name)
 
-    def encode(self, sums: Mapping[str, Integers], *, records: int) -> Lanes:
-        """One member's sums over its `records` records as a fresh vector; Refused over any declared limit."""
+    def encode(self, sums: Mapping[str, Integers], *, records: int, noise: Mapping[str, Integers] = NO_NOISE) -> Lanes:
+        """One member's sums over its `records` records, and its noise, as a fresh vector; Refused over any limit."""
         if records > self.records:
             raise Refused("more records than the plan allows", clause="records", seen=records, needed=self.records)
         lanes: Lanes = np.empty(self.length, dtype=ring(self.width))
         for block, part in self._parts():
-            lanes[part] = _checked(block, sums[block.name], records).astype(lanes.dtype)
+            checked = _checked(block, sums[block.name], records)
+            lanes[part] = (checked + _noise(block, noise)).astype(lanes.dtype)
         return lanes
 
     def decode(self, total: Lanes) -> dict[str, Integers]:
@@ -125,10 +132,13 @@ class Layout:
         if total.shape != (self.length,) or total.dtype != ring(self.width):
             raise Untrusted(f"a vector of {total.shape} {total.dtype} is not of this layout", clause="length")
         signed = total.view(np.dtype(f"<i{self.width // 8}")).astype(np.int64)
-        worst = [b.name for b, part in self._parts() if _exceeds(signed[part], self.members * self.records * b.most)]
+        worst = [b.name for b, part in self._parts() if _exceeds(signed[part], self.members * self._most(b))]
         if worst:
             raise Untrusted(f"a total that no records within their bounds have, in {worst}", clause="bound")
         return {block.name: signed[part] for block, part in self._parts()}
+
+    def _most(self, block: Block) -> int:
+        return self.records * block.most + block.noise
 
     def _parts(self) -> Iterator[tuple[Block, slice]]:
         start = 0
@@ -138,11 +148,18 @@ class Layout:
 
 
 def _refuse_overflow(layout: Layout, block: Block) -> None:
-    if not (math.isfinite(block.bound) and block.bound > 0 and block.length > 0 and 0 <= block.scale < layout.width):
+    if not (
+        math.isfinite(block.bound)
+        and block.bound > 0
+        and block.length > 0
+        and 0 <= block.scale < layout.width
+        and block.noise >= 0
+    ):
         raise Refused(f"block {block.name} is no block", clause="block", seen=block, needed="positive, finite limits")
-    worst = layout.members * layout.records * block.most
+    worst = layout.members * layout._most(block)
     if worst >= 2 ** (layout.width - 1):
-        terms = f"{layout.members} members * {layout.records} records * ceil({block.bound} * 2^{block.scale}) = {worst}"
+        terms = f"{layout.members} members * {layout.records} records * ceil({block.bound} * 2^{block.scale})"
+        terms += f" + {layout.members} * {block.noise} = {worst}" if block.noise else f" = {worst}"
         raise Refused(f"block {block.name} could overflow its ring", clause="overflow", seen=terms,
                       needed=f"less than 2^{layout.width - 1}")  # fmt: skip
 
@@ -154,6 +171,14 @@ def _checked(block: Block, sums: Integers, records: int) -> Integers:
         raise Refused(f"block {block.name}: a sum is over what its records allow", clause="bound",
                       seen=max(sums.tolist(), key=abs), needed=f"at most {records * block.most}")  # fmt: skip
     return sums
+
+
+def _noise(block: Block, noise: Mapping[str, Integers]) -> Integers:
+    """A member's noise for a block, zeros where there is none; Refused where the layout leaves no room for it."""
+    drawn = noise.get(block.name, np.zeros(block.length, dtype=np.int64))
+    if drawn.shape != (block.length,) or _exceeds(drawn, block.noise):
+        raise Refused(f"block {block.name}: noise without room", clause="noise", seen=drawn.shape, needed=block.noise)
+    return drawn
 
 
 def _exceeds(sums: Integers, most: int) -> bool:

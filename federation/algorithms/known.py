@@ -23,6 +23,7 @@ from federation.algorithms.multinomial import MULTINOMIAL
 from federation.algorithms.neural import NEURAL
 from federation.algorithms.pca import PCA
 from federation.algorithms.poisson import POISSON
+from federation.algorithms.private import PRIVATE_LOGISTIC
 from federation.algorithms.statistics import STATISTICS
 from federation.errors import Refused
 
@@ -44,6 +45,7 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         REGRESSION_EVALUATION,
         BOOSTING,
         NEURAL,
+        PRIVATE_LOGISTIC,
     )
 }
 
