@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.benches import exact, gas, sealing, securesum
+from scripts.benches import exact, gas, privacy, sealing, securesum
 from scripts.benches.__main__ import table
 
 FIELDS = {"name", "value", "unit", "against", "ratio", "goal", "holds"}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("bench", [exact, gas, sealing, securesum], ids=lambda bench: bench.__name__)
+@pytest.mark.parametrize("bench", [exact, gas, privacy, sealing, securesum], ids=lambda bench: bench.__name__)
 def test_a_bench_prints_the_one_document(bench):
     document = bench.run()
     assert set(document) == {"bench", "runs", "results"}
