@@ -18,7 +18,6 @@ too much, `least` and `min_child_weight` are to be raised, or noise added (`priv
 from __future__ import annotations
 
 import math
-import weakref
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -31,7 +30,6 @@ from federation.algorithms.binning import (
     BITS,
     LEVELS,
     Cuts,
-    bins_of,
     codes,
     counts,
     edge_value,
@@ -39,7 +37,8 @@ from federation.algorithms.binning import (
     start_cuts,
     wanted,
 )
-from federation.algorithms.trees import LEAF, Growth, Shape, Tree, answers, grow, histogram, places
+from federation.algorithms.forest import Step, answers_of, seen
+from federation.algorithms.trees import LEAF, Growth, Shape, Tree, grow, histogram, places
 from federation.errors import Refused
 from federation.tables import Classes, Columns, Feature, Quantity, Table, columns_of, encode
 from federation.vectors import Block, Integers, Layout, Reals
@@ -112,13 +111,6 @@ class BoostingParams:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One tree for each margin."""
-
-    trees: tuple[Tree, ...]
-
-
-@dataclass(frozen=True)
 class BoostingState:
     """`base` margins come before the first tree. The trees of `growing` get a level with the coming sum."""
 
@@ -159,13 +151,13 @@ def local(params: BoostingParams, state: BoostingState, table: Table) -> Sums:
     if wanted(state.cuts):
         sums = {"records": np.array([len(table)]), "counts": counts(state.cuts, codes(table.values))}
         return sums if state.cuts.level else {**sums, "target": _targets(params, plan, table)}
-    shape, seen = _shape(state), _seen(state, table)
-    slopes, curves = _slopes(params, seen.margins, _target(params, table))
+    shape, known = _shape(state), seen(state.cuts, state.records, state.base, state.steps, table.values)
+    slopes, curves = _slopes(params, known.margins, _target(params, table))
     found = {"gradient": list[Integers](), "hessian": list[Integers]()}
     for tree, slope, curve in zip(state.growing, slopes.T, curves.T, strict=True):
-        slots, live = _slots(tree)[places(tree, seen.coded)], len(tree.live)
+        slots, live = _slots(tree)[places(tree, known.coded)], len(tree.live)
         for name, reals in (("gradient", slope), ("hessian", curve)):
-            found[name].append(histogram(slots, seen.lanes, plan[name].quantise(reals), live, shape.bins))
+            found[name].append(histogram(slots, known.lanes, plan[name].quantise(reals), live, shape.bins))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -195,7 +187,7 @@ def scores(params: BoostingParams, state: BoostingState, table: Table) -> Reals:
     coded = codes(table.values)
     margins = np.tile(np.array(state.base), (len(table), 1))
     for one in state.steps:
-        margins += _answers(one, coded)
+        margins += answers_of(one, coded)
     return margins
 
 
@@ -297,46 +289,6 @@ def _slopes(params: BoostingParams, margins: Reals, target: Reals) -> tuple[Real
     else:
         chance, label = portable.softmax(margins), (target[:, None] == np.arange(params.margins)).astype(np.float64)
     return chance - label, chance * (1.0 - chance)
-
-
-def _answers(one: Step, coded: NDArray[np.int32]) -> Reals:
-    return np.column_stack([answers(tree, coded) for tree in one.trees])
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What is known of one table under some state: each record's codes, lanes, and margins after `steps`."""
-
-    cuts: Cuts
-    coded: NDArray[np.int32]
-    lanes: NDArray[np.int32]
-    base: tuple[float, ...]
-    steps: tuple[Step, ...]
-    margins: Reals
-
-
-_SEEN: dict[int, _Seen] = {}  # while a table lives, or every sum would walk all trees again; nobody writes to tables
-
-
-def _seen(state: BoostingState, table: Table) -> _Seen:
-    """The same whether it is remembered or not: a function of its arguments."""
-    key = id(table.values)
-    seen = _SEEN.get(key)
-    if seen is None:
-        weakref.finalize(table.values, _SEEN.pop, key, None)
-    if seen is None or (seen.cuts, seen.base) != (state.cuts, state.base) or not _follows(state, seen):
-        coded = codes(table.values)
-        base = np.tile(np.array(state.base), (len(table), 1))
-        seen = _Seen(state.cuts, coded, _shape(state).lanes(bins_of(state.cuts, coded)), state.base, (), base)
-    margins = seen.margins
-    for one in state.steps[len(seen.steps) :]:
-        margins = margins + _answers(one, seen.coded)
-    _SEEN[key] = seen = replace(seen, steps=state.steps, margins=margins)
-    return seen
-
-
-def _follows(state: BoostingState, seen: _Seen) -> bool:
-    return seen.steps == state.steps[: len(seen.steps)]
 
 
 BOOSTING = Algorithm(

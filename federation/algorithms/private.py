@@ -138,13 +138,13 @@ def scores(params: PrivateParams, state: PrivateState, table: Table) -> Reals:
 
 
 def fitted(params: PrivateParams, state: PrivateState) -> Fitted:
-    """`weights` (1 + columns, classes): intercepts first, in the units of the records; records by the plan's guess."""
+    """`weights` (classes, 1 + columns): intercepts first, in the units of the records; records by the plan's guess."""
     if not state.rounds:
         raise Refused("no round has ended yet", clause="order", seen=0, needed="one")
     matrix = unpack(state.mean).reshape(-1, len(params.target.levels))
     slopes = matrix[1:] / halves(params.features)[:, None]
     first = matrix[0] - portable.dot(slopes.T, middles(params.features))
-    return Fitted(params.columns, params.total, {"weights": np.vstack([first, slopes])}, params.target.levels)
+    return Fitted(params.columns, params.total, {"weights": np.column_stack([first, slopes.T])}, params.target.levels)
 
 
 def _rows(table: Table) -> Reals:
@@ -168,5 +168,5 @@ def _gradients(params: PrivateParams, state: PrivateState, z: Reals, target: Rea
 PRIVATE_LOGISTIC = Algorithm(
     name="private-logistic", params=PrivateParams, state=PrivateState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done, noise=noise,
-    fitted=fitted, shapes={"weights": ("1 + columns", "classes")},
+    fitted=fitted, shapes={"weights": ("classes", "1 + columns")},
 )  # fmt: skip

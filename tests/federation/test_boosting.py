@@ -132,7 +132,8 @@ def test_holes_go_where_they_add_most():
     whole = prepare(params, HEART)
     state = pooled(BOOSTING, params, whole).state
     hospitals = [prepare(params, part) for _, part in HEART.groupby("dataset")]
-    assert summed(params, hospitals).state == state
+    nobody = Table(np.empty((0, 4)), np.empty(0))
+    assert summed(params, [*hospitals, nobody]).state == state
     trees = [tree for one in state.steps for tree in one.trees]
     sides = {side for tree in trees for column, side in zip(tree.column, tree.missing_left) if column == 0}
     assert sides == {True, False}

@@ -198,7 +198,7 @@ def test_beneath_the_noise_split_records_equal_the_pool():
         state = advance(PRIVATE_LOGISTIC, CANCER, state, np.frombuffer(total, dtype="<u8"))
     assert state == whole.state
     weights = fitted_of(PRIVATE_LOGISTIC, CANCER, state).arrays["weights"]
-    assert np.allclose(weights[0] + X @ weights[1:], scores(CANCER, state, cancer(np.arange(569))), atol=1e-9)
+    assert np.allclose(weights[:, 0] + X @ weights[:, 1:].T, scores(CANCER, state, cancer(np.arange(569))), atol=1e-9)
 
 
 def test_no_record_moves_a_sum_by_more_than_the_plan_says():
