@@ -93,7 +93,7 @@ def theirs(values: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> tuple[
         )
     found = json.loads(done.stdout.strip().splitlines()[-1])
     stamps, local = found["stamps"], found["local"]  # the first stamp is of the first weights, before any round
-    rounds = [after - before - own for before, after, own in zip(stamps, stamps[1:], local, strict=True)]
+    rounds = [after - before - own for before, after, own in zip(stamps[:-1], stamps[1:], local, strict=True)]
     return stamps[-1] - found["start"], statistics.median(rounds[1:])
 
 
