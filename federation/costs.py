@@ -49,14 +49,20 @@ class Choice:
     never: float
 
 
+def totals(negatives: Sequence[int], positives: Sequence[int], costs: Costs) -> list[float]:
+    """What it costs to act from the lower end of each range on, and, last, never to act."""
+    bins = len(positives)
+    return [costs.miss * sum(positives[:i]) + costs.alarm * sum(negatives[i:]) for i in range(bins + 1)]
+
+
 def cheapest(negatives: Sequence[int], positives: Sequence[int], costs: Costs) -> Choice:
     """The threshold of least cost; of equals the one nearest to one half, of these the higher. Refused over nothing."""
     bins, records = len(positives), sum(negatives) + sum(positives)
     if records < 1:
         raise Refused("nothing was evaluated", clause="records", seen=records, needed="at least one")
-    totals = [costs.miss * sum(positives[:i]) + costs.alarm * sum(negatives[i:]) for i in range(bins + 1)]
-    best = min(range(bins + 1), key=lambda i: (totals[i], abs(2 * i - bins), -i))
+    found = totals(negatives, positives, costs)
+    best = min(range(bins + 1), key=lambda i: (found[i], abs(2 * i - bins), -i))
     return Choice(
-        best / bins if best < bins else math.nextafter(1.0, 2.0), totals[best], sum(positives[:best]),
-        sum(negatives[best:]), sum(positives[best:]), records, totals[bins // 2], totals[0], totals[bins],
+        best / bins if best < bins else math.nextafter(1.0, 2.0), found[best], sum(positives[:best]),
+        sum(negatives[best:]), sum(positives[best:]), records, found[bins // 2], found[0], found[bins],
     )  # fmt: skip

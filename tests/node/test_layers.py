@@ -11,11 +11,14 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
         "canon", "merkle", "signature", "policy", "documents", "ledger", "sums", "models", "development_keys",
-        "encryption", "patricia",
+        "encryption", "patricia", "cards",
     },
-    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
-    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "trainer", "tokens", "show", "status"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
+    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer"},
+    "joints": {
+        "outbox", "follow", "wiring", "sealed", "kept", "posted", "trainer", "tokens", "show", "status", "scoring",
+        "paper",
+    },
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "predict", "report"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)
