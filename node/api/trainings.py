@@ -51,7 +51,7 @@ class Joining(BaseModel):
     dataset: str = Field(pattern=ID)
 
 
-class Asking(BaseModel):
+class Questions(BaseModel):
     """Rows of named values, as the records have them. With `allow_missing`, what is missing counts as in the training.
     Nothing is kept, and nothing leaves this node."""
 
@@ -110,6 +110,6 @@ def model_card(node: OurNode, number: TrainingPath) -> Any:
 
 
 @reading.post("/trainings/{number}/predict", **one(predicting.Predicted, 404, 502, 504))
-def predict(node: OurNode, number: TrainingPath, asked: Asking) -> Any:
+def predict(node: OurNode, number: TrainingPath, asked: Questions) -> Any:
     """Ask the verified model about up to 1000 rows. A value that does not fit is refused by name."""
     return plain(predicting.predict(node, number, asked.rows, missing=asked.allow_missing))
