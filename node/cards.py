@@ -18,7 +18,7 @@ from federation.algorithms.explanation import ExplanationParams, ExplanationStat
 from federation.algorithms.held_out import HeldOutState
 from federation.costs import Choice, Costs, cheapest
 from federation.errors import FederationError
-from federation.tables import Feature, Target
+from federation.tables import Classes, Feature, Target
 from node.errors import Refused
 from node.sums import Plan
 
@@ -162,7 +162,11 @@ def chances_counted(state: Any, explanation: Explanation | None) -> EvaluationSt
 def target_words(answers: Answers) -> str:
     """What is foretold: `failed > 0`, or the column's name."""
     target = answers.target
-    return f"{target.name} > {target.above:g}" if isinstance(target, Target) else target.name
+    if isinstance(target, Target):
+        return f"{target.name} > {target.above:g}"
+    if isinstance(target, Classes) and answers.kind == "chance":
+        return f"{target.name} = {target.levels[1]}"
+    return target.name
 
 
 def quality_of(report: Any, *, unseen: bool) -> Quality:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from federation import records
-from federation.algorithms.answers import Answers, values_of
+from federation.algorithms.answers import Answers, Parts, values_of
 from federation.algorithms.explanation import explanation_of as explaining
 from federation.algorithms.importance import spans
 from federation.errors import FederationError
@@ -32,7 +32,7 @@ from node.errors import HanseError, Misuse, NotFinal, Refused, Untrusted
 from node.ledger import training_of
 from node.model import Digest, Phase, TrainingId
 from node.models import decode_model, encode_model
-from node.sums import Plan
+from node.sums import PLAN_LIMIT, Plan
 from node.trainer import Trainer, translated
 from node.wiring import Node
 
@@ -64,13 +64,14 @@ class Because:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`chance` of yes, or of `label` (`chances`: of every class); or a `number`. `because`: every input, the one that
-    moved most first; `base`: the score without them."""
+    moved most first; `base`: the score without them; () and None where a model
+    cannot be taken apart."""
 
     chance: float | None
     number: float | None
     label: str | None
     chances: tuple[float, ...]
-    base: float
+    base: float | None
     because: tuple[Because, ...]
 
 
@@ -112,7 +113,11 @@ def explaining_plan(node: Node, number: TrainingId) -> Plan:
                             records_=inner.records, of=number)  # fmt: skip
     except FederationError as exc:
         raise translated(exc) from exc
-    return Plan(f"{trained.plan.title[:180]}: why", "explanation", params)
+    plan = Plan(f"{trained.plan.title[:180]}: why", "explanation", params)
+    size = len(plan.encode())
+    if size > PLAN_LIMIT:
+        raise Refused("the model is too large to be quoted in a plan", clause="size", seen=size, needed=PLAN_LIMIT)
+    return plan
 
 
 def columns_of_rows(trained: Trained, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -138,18 +143,20 @@ def answered(trained: Trained, columns: Texts, *, missing: bool = False, first: 
         scores = answers.scores(table)
         values = values_of(answers, scores)
         best, second = _first_two(scores)
-        parts = answers.parts(table, best, second)
+        parts = answers.parts(table, best, second) if answers.parts else None
     except FederationError as exc:
         raise translated(exc) from exc
-    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(answers.features)])
-    shown = [list(columns[feature.name]) for feature in answers.features]
+    found = [Answer(*_value(answers, values[i], int(best[i])), base=None, because=()) for i in range(len(table))]
+    return _with_reasons(found, answers.features, columns, parts) if parts else found
+
+
+def _with_reasons(found: Sequence[Answer], features: Sequence[Feature], columns: Texts, parts: Parts) -> list[Answer]:
+    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(features)]).tolist()
+    shown = zip(*(columns[feature.name] for feature in features), strict=True)
     return [
-        Answer(
-            *_value(answers, values[i], int(best[i])), base=float(parts.base[i]),
-            because=_because(answers.features, [column[i] for column in shown], amounts[i].tolist()),
-        )
-        for i in range(len(table))
-    ]  # fmt: skip
+        replace(answer, base=base, because=_because(features, texts, row))
+        for answer, base, texts, row in zip(found, parts.base.tolist(), shown, amounts, strict=True)
+    ]
 
 
 def _require_model(data: bytes, training: rules.Training, plan: Plan, state: Any) -> None:

@@ -4,22 +4,38 @@
     scores = answers.scores(table)                       # (records,), for classes (records, classes)
     parts = answers.parts(table, best, second)           # what each column added to a score
 
-Scores are log-odds for a chance, the target's units for a number, the logarithm for a rate, and for classes logarithms
-of chances but for what all classes share. Contributions are exact for models that add up column by column: weight *
-(x - mean) where there are weights (a missing value is taken to be the mean), the column's own log-likelihoods for naive
-Bayes. Not here: algorithms that answer nothing about a record to be judged (k-means, components, statistics).
+Scores are log-odds for a chance (of the second of two classes too), the target's units for a number, the logarithm for
+a rate, and for classes logarithms of chances but for what all classes share. Contributions are exact for models that
+add up column by column: weight * (x - mean) where there are weights (a missing value is taken to be the mean; from the
+middle of the range for `private-logistic`, which learns no mean), a column's own log-likelihoods for naive Bayes. For
+trees they are what each split on the way to the leaf changes (Saabas 2014); for networks there are none. Not here:
+algorithms that answer nothing about a record to be judged (k-means, components, statistics).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from federation import portable
-from federation.algorithms import bayes, discriminant, held_out, linear, logistic, multinomial, poisson
+from federation.algorithms import (
+    bayes,
+    boosting,
+    discriminant,
+    held_out,
+    linear,
+    logistic,
+    multinomial,
+    neural,
+    poisson,
+    private,
+)
+from federation.algorithms.averaging import unpack
+from federation.algorithms.binning import codes
+from federation.algorithms.paths import sum_of_paths
 from federation.algorithms.scaling import scale
 from federation.algorithms.significance import Significance
 from federation.errors import Refused
@@ -44,22 +60,22 @@ def _everything(table: Table) -> Table:
 @dataclass(frozen=True)
 class Answers:
     """A model that can be asked. `parts` of the score, for classes of the first class's over the second's (places,
-    (records,) each); `effects` (columns,): by how much one deviation of a column moves the score, where it is one
-    number; `judged`: the records that the model did not learn from, or all where the plan holds none out."""
+    (records,) each), None where it cannot be taken apart; `judged`: the records that the model did not learn from, or
+    all where the plan holds none out."""
 
     kind: Kind
     features: tuple[Feature, ...]
     target: Target | Quantity | Classes
     scores: Callable[[Table], Reals]
-    parts: Callable[[Table, Integers, Integers], Parts]
+    parts: Callable[[Table, Integers, Integers], Parts] | None
     significance: Callable[[], Significance]
-    effects: Reals | None = None
     held_out: bool = False
     judged: Callable[[Table], Table] = _everything
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.target.levels if isinstance(self.target, Classes) else ()
+        """Of more than two; the second of two has a chance."""
+        return self.target.levels if isinstance(self.target, Classes) and self.kind == "classes" else ()
 
 
 def answers_of(algorithm: str, params: Any, state: Any) -> Answers:
@@ -67,7 +83,8 @@ def answers_of(algorithm: str, params: Any, state: Any) -> Answers:
     if algorithm not in ANSWERING:
         raise Refused("its result answers nothing about a single record", clause="algorithm", seen=algorithm,
                       needed=sorted(ANSWERING))  # fmt: skip
-    return ANSWERING[algorithm](params, state)
+    found = ANSWERING[algorithm](params, state)
+    return _of_two(found) if len(found.classes) == 2 else found
 
 
 def values_of(answers: Answers, scores: Reals) -> Reals:
@@ -90,13 +107,13 @@ def _logistic(params: Any, state: Any) -> Answers:
         return _added(scale(state.scaling, table.values), weights, state.weights[0])
 
     return Answers("chance", params.features, params.target, lambda table: logistic.scores(params, state, table), parts,
-                   lambda: logistic.significance(params, state), weights)  # fmt: skip
+                   lambda: logistic.significance(params, state))  # fmt: skip
 
 
 def _held_out(params: Any, state: Any) -> Answers:
     inner = _logistic(params.model, state.model)
     return Answers(inner.kind, inner.features, inner.target, inner.scores, inner.parts, inner.significance,
-                   inner.effects, True, lambda table: held_out.split(params, table)[1])  # fmt: skip
+                   True, lambda table: held_out.split(params, table)[1])  # fmt: skip
 
 
 def _ridge(params: Any, state: Any) -> Answers:
@@ -106,7 +123,7 @@ def _ridge(params: Any, state: Any) -> Answers:
         return _added(scale(state.scaling, table.values), weights[1:], weights[0] + params.target.middle)
 
     return Answers("number", params.features, params.target, lambda table: linear.predictions(params, state, table),
-                   parts, lambda: linear.significance(params, state), weights[1:])  # fmt: skip
+                   parts, lambda: linear.significance(params, state))  # fmt: skip
 
 
 def _poisson(params: Any, state: Any) -> Answers:
@@ -120,7 +137,7 @@ def _poisson(params: Any, state: Any) -> Answers:
         return _added(scale(state.scaling, table.values), weights[1:], float(weights[0]))
 
     return Answers("rate", params.features, params.target, scores, parts,
-                   lambda: poisson.significance(params, state), weights[1:])  # fmt: skip
+                   lambda: poisson.significance(params, state))  # fmt: skip
 
 
 def _multinomial(params: Any, state: Any) -> Answers:
@@ -167,6 +184,67 @@ def _bayes(params: Any, state: Any) -> Answers:
                    _no_errors)  # fmt: skip
 
 
+def _boosting(params: Any, state: Any) -> Answers:
+    unit, middle = (1.0, 0.0) if params.levels else (params.target.half, params.target.middle)
+
+    def scores(table: Table) -> Reals:
+        margins = boosting.scores(params, state, table)
+        if params.loss == "squares":
+            return middle + unit * margins[:, 0]
+        return np.column_stack([np.zeros(len(margins)), margins]) if params.loss == "logistic" else margins
+
+    def parts(table: Table, first: Integers, second: Integers) -> Parts:
+        coded, size = codes(table.values), len(params.columns)
+        places = range(params.margins)
+        added = [sum_of_paths([one.trees[k] for one in state.steps], coded, size) for k in places]
+        base = np.array(state.base)
+        if params.loss == "squares":
+            return Parts(np.full(len(table), middle + unit * base[0]), unit * added[0])
+        if params.loss == "logistic":
+            base, added = np.append(0.0, base), [np.zeros_like(added[0]), *added]
+        stacked, rows = np.stack(added), np.arange(len(table))
+        return Parts(base[first] - base[second], stacked[first, rows] - stacked[second, rows])
+
+    kind: Kind = "classes" if params.levels else "number"
+    return Answers(kind, params.features, params.target, scores, parts, _no_errors)
+
+
+def _private(params: Any, state: Any) -> Answers:
+    matrix = unpack(state.mean).reshape(-1, len(params.target.levels))
+
+    def parts(table: Table, first: Integers, second: Integers) -> Parts:
+        between = (matrix[:, first] - matrix[:, second]).T
+        return Parts(between[:, 0], between[:, 1:] * np.nan_to_num(table.values, nan=0.0))
+
+    return Answers("classes", params.features, params.target, lambda table: private.scores(params, state, table), parts,
+                   _no_errors)  # fmt: skip
+
+
+def _neural(params: Any, state: Any) -> Answers:
+    def scores(table: Table) -> Reals:
+        found = neural.outputs(params, state, table)
+        return found if isinstance(params.target, Classes) else neural.values(params, state, table)
+
+    kind: Kind = "classes" if isinstance(params.target, Classes) else "number"
+    return Answers(kind, params.features, params.target, scores, None, _no_errors)
+
+
+def _of_two(found: Answers) -> Answers:
+    """Two classes as the chance of the second."""
+
+    def scores(table: Table) -> Reals:
+        both = found.scores(table)
+        difference: Reals = both[:, 1] - both[:, 0]
+        return difference
+
+    def parts(table: Table, first: Integers, second: Integers) -> Parts:
+        assert found.parts is not None
+        nothing = np.zeros(len(table), dtype=np.int64)
+        return found.parts(table, nothing + 1, nothing)
+
+    return replace(found, kind="chance", scores=scores, parts=parts if found.parts else None)
+
+
 ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
     "logistic": _logistic,
     "logistic-held-out": _held_out,
@@ -175,6 +253,9 @@ ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
     "multinomial": _multinomial,
     "linear-discriminant": _discriminant,
     "gaussian-naive-bayes": _bayes,
+    "boosting": _boosting,
+    "private-logistic": _private,
+    "neural": _neural,
 }
 
 

@@ -16,8 +16,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from federation import portable
-from federation.algorithms.answers import Answers
+from federation.algorithms.answers import Answers, values_of
 from federation.algorithms.evaluation_numbers import FARTHEST
 from federation.algorithms.importance import spans, stand_ins
 from federation.tables import Feature, Quantity, Table
@@ -82,11 +81,9 @@ def in_units(answers: Answers, mean: float) -> float:
 
 
 def _outputs(answers: Answers, scores: Reals) -> Reals:
-    if answers.kind == "chance":
-        return portable.sigmoid(scores)[:, None]
-    if answers.kind == "classes":
-        return portable.softmax(scores)
+    values = values_of(answers, scores)
+    if answers.kind in ("chance", "classes"):
+        return values if values.ndim == 2 else values[:, None]
     target = answers.target
     assert isinstance(target, Quantity)
-    numbers = portable.exp(scores) if answers.kind == "rate" else scores
-    return np.clip((numbers - target.middle) / target.half, -FARTHEST, FARTHEST)[:, None]
+    return np.clip((values - target.middle) / target.half, -FARTHEST, FARTHEST)[:, None]

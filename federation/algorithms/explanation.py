@@ -3,7 +3,9 @@
 The plan quotes the model whole: its algorithm, the canonical text of its plan and of its last state, all public. Then
     round 0   how records are spread (`importance`), and how good the model is (`evaluation`, or those of its kind)
     round 1   how much worse it gets without each feature (`importance`), and its average answers (`dependence`)
-both over the records that the model did not learn from, or over all where its plan held none out.
+both over the records that the model did not learn from, or over all where its plan held none out. Not for models whose
+sums are noisy (`private`): exact sums over the same records would undo it. Nor for networks (`neural`), whose answers
+differ in their last bits between processors.
 
     params = ExplanationParams(algorithm="ridge", plan=text, state=text, members=4, records=1000)
     for feature in important(params, state): ...      # most important first
@@ -25,6 +27,7 @@ from federation.algorithms import (
     Fitted,
     Sums,
     bayes,
+    boosting,
     dependence,
     discriminant,
     evaluation,
@@ -58,6 +61,7 @@ EXPLAINED: Mapping[str, Algorithm[Any, Any]] = {
         multinomial.MULTINOMIAL,
         discriminant.DISCRIMINANT,
         bayes.BAYES,
+        boosting.BOOSTING,
     )
 }
 
@@ -161,7 +165,12 @@ def model_of(params: ExplanationParams) -> Quoted:
 @lru_cache(maxsize=8)  # reading the texts takes longer than most sums; equal texts are equal models
 def _quoted(algorithm: str, plan: str, state: str) -> Quoted:
     if algorithm not in EXPLAINED:
-        raise Refused("its model is not one that answers", clause="algorithm", seen=algorithm, needed=sorted(EXPLAINED))
+        raise Refused(
+            "its model is not one that answers, exactly and in public",
+            clause="algorithm",
+            seen=algorithm,
+            needed=sorted(EXPLAINED),
+        )
     steps = EXPLAINED[algorithm]
     params, last = records.load(steps.params, plan.encode()), records.load(steps.state, state.encode())
     if not steps.done(params, last):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import portable
-from federation.algorithms.answers import Answers
+from federation.algorithms.answers import Answers, values_of
 from federation.algorithms.evaluation import LARGEST
 from federation.algorithms.evaluation_classes import class_table
 from federation.algorithms.evaluation_numbers import FARTHEST, number_table
@@ -122,7 +122,7 @@ def worst(answers: Answers) -> float:
 def judged_numbers(answers: Answers, scores: Reals, target: Reals) -> Table:
     """Numbers foretold and true ones as the table that `evaluation_numbers` reads."""
     assert isinstance(answers.target, Quantity)
-    return number_table(answers.target, portable.exp(scores) if answers.kind == "rate" else scores, target)
+    return number_table(answers.target, values_of(answers, scores), target)
 
 
 def _cell(feature: Feature, columns: Reals, bins: int) -> NDArray[np.int64]:

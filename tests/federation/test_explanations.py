@@ -1,11 +1,24 @@
 """Why a model answers as it does: the same for any members, right where it can be worked out by hand, and honest."""
 
+import os
+
 import numpy as np
 import pytest
 
 from federation import records
-from federation.algorithms import bayes, discriminant, held_out, linear, logistic, multinomial, poisson
+from federation.algorithms import (
+    bayes,
+    boosting,
+    discriminant,
+    held_out,
+    linear,
+    logistic,
+    multinomial,
+    poisson,
+    private,
+)
 from federation.algorithms.answers import answers_of, values_of
+from federation.algorithms.binning import codes
 from federation.algorithms.evaluation import report_of
 from federation.algorithms.explanation import (
     EXPLANATION,
@@ -16,6 +29,8 @@ from federation.algorithms.explanation import (
     quality,
 )
 from federation.algorithms.importance import drawn, marginal_counts, replaced, stand_ins
+from federation.algorithms.paths import sum_of_paths
+from federation.algorithms.trees import LEAF, Tree
 from federation.costs import Costs, cheapest
 from federation.errors import FederationError, Refused
 from federation.simulate import pooled
@@ -37,11 +52,14 @@ def machines(count=240):
     return {
         "load": load, "kind": np.array(["a", "b", "c", ""], dtype=object)[kind], "noise": noise,
         "wear": np.clip(wear, 0, 20), "failures": np.clip(np.rint(wear), 0, 20), "failed": (wear > 5).astype(float),
+        "worn": np.where(wear > 5, "yes", "no"),
         "state": np.where(wear > 7, "bad", np.where(wear > 3, "fair", "good")),
     }  # fmt: skip
 
 
 STATES = Classes("state", ("good", "fair", "bad"))
+WORN = Classes("worn", ("no", "yes"))
+SMALL = {"steps": 5, "depth": 3, "rate": 0.5}
 MODELS = {
     "logistic": (logistic.LOGISTIC, logistic.LogisticParams(FEATURES, Target("failed", 0), **LIMITS, ridge=0.0)),
     "held-out": (
@@ -53,7 +71,13 @@ MODELS = {
     "multinomial": (multinomial.MULTINOMIAL, multinomial.MultinomialParams(FEATURES, STATES, **LIMITS)),
     "discriminant": (discriminant.DISCRIMINANT, discriminant.DiscriminantParams(FEATURES, STATES, **LIMITS)),
     "bayes": (bayes.BAYES, bayes.BayesParams(FEATURES, STATES, **LIMITS)),
+    "boosting": (boosting.BOOSTING, boosting.BoostingParams(FEATURES, Quantity("wear", 0, 20), **LIMITS, **SMALL)),
+    "boosting of classes": (boosting.BOOSTING, boosting.BoostingParams(FEATURES, STATES, **LIMITS, **SMALL)),
+    "boosting of two": (boosting.BOOSTING, boosting.BoostingParams(FEATURES, WORN, **LIMITS, **SMALL)),
+    "bayes of two": (bayes.BAYES, bayes.BayesParams(FEATURES, WORN, **LIMITS)),
 }
+PRIVATE = (private.PRIVATE_LOGISTIC, private.PrivateParams(FEATURES, STATES, **LIMITS, total=240, rounds=20))
+NUMBERS = ("ridge", "poisson", "boosting")
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +87,9 @@ def trained():
 
     def find(name):
         if name not in kept:
-            algorithm, params = MODELS[name]
+            algorithm, params = PRIVATE if name == "private" else MODELS[name]
             table = algorithm.prepare(params, machines())
-            kept[name] = (algorithm, params, table, pooled(algorithm, params, table).state)
+            kept[name] = (algorithm, params, table, pooled(algorithm, params, table, rand=os.urandom).state)
         return kept[name]
 
     return find
@@ -77,7 +101,7 @@ def explained(trained, name):
     return plan, table, pooled(EXPLANATION, plan, table).state
 
 
-@pytest.mark.parametrize("name", ["held-out", "ridge", "bayes"])
+@pytest.mark.parametrize("name", ["held-out", "boosting of two"])
 def test_federated_explanations_equal_pooled_ones(trained, name, same_everywhere):
     algorithm, params, table, state = trained(name)
     same_everywhere(EXPLANATION, explanation_of(algorithm.name, params, state, members=50, records_=300), table)
@@ -90,7 +114,7 @@ def test_what_matters_is_found_and_noise_is_not(trained, name):
     assert important(plan, state)[0].feature == "load"
     assert found["load"].loss > 5 * abs(found["noise"].loss)
     assert found["kind"].loss > abs(found["noise"].loss)
-    if name not in ("ridge", "poisson"):
+    if name not in NUMBERS:
         assert found["load"].wrong > 0.1
     else:
         assert found["load"].wrong is None
@@ -128,7 +152,7 @@ def test_curves_are_the_mean_answers(trained):
         assert curves(plan, state)[1].at == ("a", "b", "c")
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("name", [*MODELS, "private"])
 def test_contributions_add_up_to_the_score(trained, name):
     algorithm, params, table, state = trained(name)
     answers = answers_of(algorithm.name, params, state)
@@ -146,6 +170,32 @@ def test_a_record_at_the_mean_owes_nothing_to_any_column(trained):
     zero = np.zeros(1, dtype=np.int64)
     assert np.abs(answers.parts(mean, zero, zero).columns).max() < 1e-12
     assert answers.parts(mean, zero, zero).base[0] == pytest.approx(table.target.mean())
+
+
+def test_of_two_classes_the_second_has_a_chance(trained):
+    for name in ("boosting of two", "bayes of two"):
+        algorithm, params, table, state = trained(name)
+        answers = answers_of(algorithm.name, params, state)
+        assert (answers.kind, answers.classes) == ("chance", ())
+        chance = values_of(answers, answers.scores(table))
+        assert ((chance > 0.5) == (table.target > 0)).mean() > 0.8
+
+
+def test_a_path_credits_the_columns_that_split():
+    """Root on column 1 at half the range, its right child on column 0; worked out by hand."""
+    half = 1 << 19
+    tree = Tree(column=(1, LEAF, 0, LEAF, LEAF), edge=(half, 0, half, 0, 0), missing_left=(True,) + (False,) * 4,
+                left=(1, 0, 3, 0, 0), value=(0.0, -1.0, 2.0, 1.5, 4.0), live=())  # fmt: skip
+    values = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, 0.5], [0.5, np.nan]])
+    assert sum_of_paths([tree], codes(values), 2).tolist() == [[0, -1], [-0.5, 2], [2, 2], [0, -1]]
+    assert sum_of_paths([tree, tree], codes(values), 2)[1].tolist() == [-1, 4]
+    assert sum_of_paths([Tree()], codes(values), 2).tolist() == [[0, 0]] * 4
+
+
+def test_what_noise_protects_is_not_explained_by_exact_sums(trained):
+    algorithm, params, _, state = trained("private")
+    with pytest.raises(Refused, match="not one that answers"):
+        explanation_of(algorithm.name, params, state, members=3, records_=300)
 
 
 def test_quality_is_judged_on_what_was_held_out(trained):
