@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from federation.algorithms import evaluation, evaluation_classes, evaluation_numbers
+from federation.algorithms import evaluation, evaluation_classes, evaluation_numbers, fitted_of
 from federation.algorithms.answers import Answers, answers_of
 from federation.algorithms.evaluation import EvaluationState, Reliability, calibration_error
 from federation.algorithms.explanation import ExplanationParams, ExplanationState, curves, important, quality
@@ -194,13 +194,11 @@ def _coefficients(plan: Plan, state: Any, answers: Answers) -> tuple[tuple[Coeff
         return tuple(Coefficient(*row) for row in rows), ()
     except FederationError as exc:
         why = (f"standard errors and p-values: {exc.message}",)
-    assert plan.steps.fitted is not None
-    fitted = plan.steps.fitted(plan.params, state)
-    weights = fitted.arrays.get("weights")
-    if weights is None or weights.ndim != 1:
+    if plan.steps.shapes.get("weights") != ("1 + columns",):
         return (), why
-    names = ("intercept", *fitted.columns)
-    return tuple(Coefficient(*pair, None, None) for pair in zip(names, weights.tolist(), strict=True)), why
+    fitted = fitted_of(plan.steps, plan.params, state)
+    pairs = zip(("intercept", *fitted.columns), fitted.arrays["weights"].tolist(), strict=True)
+    return tuple(Coefficient(*pair, None, None) for pair in pairs), why
 
 
 def _calibration(state: Any, explanation: Explanation | None) -> tuple[Range, ...]:

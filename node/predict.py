@@ -99,7 +99,7 @@ def _known(node: Node, number: TrainingId) -> Trained:
     if found is None or found.model != training_of(node.ledger, number).model:
         found = trained_model(node, number)
         while len(kept) >= KEPT:
-            kept.pop(next(iter(kept)), None)
+            kept.pop(list(kept)[0], None)  # noqa: RUF015  (a list is made at once, whatever other threads do)
         kept[number] = found
     return found
 

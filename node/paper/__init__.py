@@ -3,7 +3,7 @@
     html = page(facts, language="zh-CN")
 
 Not here: where the facts come from (`report`). Every text from outside is escaped, whatever it says; the page allows
-itself nothing but its own style sheet, by its hash.
+itself nothing but its own style sheet, by its hash. (Jinja2, or we would write a template language that escapes.)
 """
 
 from __future__ import annotations

@@ -137,7 +137,10 @@ class Says:
         for one in self._card.inputs:
             value = one.levels[0] if one.levels else number(((one.low or 0.0) + (one.high or 0.0)) / 2)
             values.append(f"--set {shlex.quote(f'{one.name}={value}')}")
-        return f"hanse training predict {self._facts.training[:10]} " + " ".join(values)
+        return " \\\n  ".join([f"hanse training predict {self._facts.training[:10]}", *values])
+
+    def has_area(self) -> bool:
+        return any(row.area for row in self.rows())
 
     def range_of(self, low: float | None, high: float | None, levels: tuple[str, ...]) -> str:
         return ", ".join(levels) if levels else self("card_range", low=number(low or 0.0), high=number(high or 0.0))

@@ -100,7 +100,7 @@ def test_the_page_says_what_the_facts_are() -> None:
     assert all(action.act == (action.answer >= choice.threshold) for action in shown.actions)
     assert shown.training in text
     assert shown.model in text
-    assert "--set load=5 --set kind=a" in text
+    assert "--set load=5 \\ --set kind=a" in text
 
 
 def test_what_is_not_known_is_said() -> None:
