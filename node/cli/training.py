@@ -110,7 +110,10 @@ def result(
     """What it came to, derived here from the plan and the posted sums; with --report, as a page for people."""
     from node import training as story
 
+    costs = _costs(cost_miss, cost_alarm)
     if report is None:
+        if costs or score or name_column or level or public:
+            raise Misuse("costs and files are for the page", clause="report", needed="--report FILE beside them")
         return run.story(story.result, training)
     from node import report as page
 
@@ -119,7 +122,7 @@ def result(
         training,
         report,
         language=language,
-        costs=_costs(cost_miss, cost_alarm),
+        costs=costs,
         score=score,
         name=name_column,
         level=level,
@@ -140,7 +143,7 @@ def card(run: Run, training: TrainingArg) -> Any:
 def predict(
     run: Run,
     training: TrainingArg,
-    source: Annotated[Path | None, Argument(metavar="[FILE]", help="A CSV with a row for each question.")] = None,
+    source: Annotated[Path | None, Argument(metavar="FILE", help="A CSV with a row for each question.")] = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="Where its rows go, with their answers.")] = None,
     set_: Annotated[list[str], Option("--set", metavar="NAME=VALUE", help="One question; may be repeated.")] = [],
     model: Annotated[Path | None, Option(metavar="FILE", help="The model's file, checked against the chain.")] = None,

@@ -118,8 +118,9 @@ def assert_asked_and_shown(hanse: Hanse, alice: Person, number: str, folder: Pat
     assert "<b>M1</b>" in page.read_text(encoding="utf-8")
     for wrong in (("--set", "load"), ("--set", "load=1", "--set", "load=2"), (), (str(source),), ("--set", "load=11")):
         assert hanse("training", "predict", number, *wrong, home=alice.home).code == 2, wrong
-    costs = ("--report", folder / "x.html", "--cost-miss", "1")
-    assert hanse("training", "result", number, *costs, home=alice.home).code == 2
+    costs = ("--cost-miss", "1", "--cost-alarm", "1")
+    for words in (("--report", folder / "x.html", *costs[:2]), costs, ("--score", source)):
+        assert hanse("training", "result", number, *words, home=alice.home).code == 2, words
 
 
 @pytest.mark.parametrize(
