@@ -7,14 +7,23 @@ It keeps nothing in memory but a sample of rows; pandas is imported only when th
 
 from __future__ import annotations
 
+import csv
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO
 
 from node.documents import Column
-from node.errors import Misuse, Refused
+from node.errors import Conflict, Misuse, Refused, Retry
 
 SAMPLE_ROWS = 1000
+PIECE = 4096
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _CHUNK = 1 << 20
 _TYPES = {"i": "integer", "u": "integer", "f": "number", "b": "boolean"}
 
@@ -67,3 +76,60 @@ def _lines(path: Path) -> int:
                 count, quoted = count + (0 if quoted else part.count(b"\n")), not quoted
             last, quoted = chunk[-1:], not quoted  # what follows the last quote goes on in the next chunk
     return count + (last != b"\n")
+
+
+def pieces(path: Path, *, rows: int = PIECE) -> Iterator[dict[str, list[str]]]:
+    """The cells of a CSV by column, so many rows at a time; as text, nothing read into them. Raises Misuse where it is
+    no table: no header, names twice, a row of another length, not UTF-8."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            names = next(lines, [])
+            if not names or len(set(names)) != len(names):
+                raise _no_table("no header, or a name twice", path, names)
+            while some := list(islice(lines, rows)):
+                odd = next((line for line in some if len(line) != len(names)), None)
+                if odd is not None:
+                    raise _no_table(f"a row of {len(odd)} cells under {len(names)} names", path, odd[:3])
+                yield {name: list(cells) for name, cells in zip(names, zip(*some, strict=True), strict=True)}
+    except OSError as exc:
+        raise Misuse(f"the file cannot be read: {exc.strerror}", clause="source", seen=path) from exc
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise _no_table(str(exc), path, "") from exc
+
+
+@contextmanager
+def fresh(path: Path) -> Iterator[Callable[[Sequence[str]], Any]]:
+    """Write rows to a CSV that appears under its name when all is written, and not at all where something fails.
+
+    Cells that a spreadsheet would take for a formula are made text (`harmless`). Raises Conflict where it is there.
+    """
+    if path.exists():
+        raise Conflict("the file is there already", clause="out", seen=path, hint="move it away, or name another")
+    try:
+        draft = NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="", suffix=".part", delete=False)  # noqa: SIM115
+    except OSError as exc:
+        raise Misuse(f"the file cannot be written: {exc.strerror}", clause="out", seen=path) from exc
+    try:
+        with draft:
+            writer = csv.writer(draft, lineterminator="\n")
+            yield lambda cells: writer.writerow([harmless(cell) for cell in cells])
+        os.replace(draft.name, path)
+    except OSError as exc:
+        raise Retry(f"the file cannot be written: {exc.strerror}", clause="out", seen=path) from exc
+    finally:
+        Path(draft.name).unlink(missing_ok=True)
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet runs: `=`, `+`, `-`, `@` (wide ones too), tab or line end at the start get an
+    apostrophe before them, unless it is a number (OWASP, CSV injection)."""
+    start = cell.lstrip(" ")[:1]
+    if not start or start not in "=+-@\t\r\n＝＋－＠" or _NUMBER.fullmatch(cell):
+        return cell
+    return "'" + cell
+
+
+def _no_table(why: str, path: Path, seen: Any) -> Misuse:
+    return Misuse(f"{path.name} is no table: {why}", clause="source", seen=str(seen)[:80],
+                  needed="CSV in UTF-8 with a header")  # fmt: skip

@@ -16,6 +16,7 @@ from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
 from federation.algorithms.evaluation_classes import CLASS_EVALUATION
 from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION
+from federation.algorithms.explanation import EXPLANATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
@@ -46,6 +47,7 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         BOOSTING,
         NEURAL,
         PRIVATE_LOGISTIC,
+        EXPLANATION,
     )
 }
 

@@ -22,9 +22,9 @@ from node.wiring import Node
 
 log = logging.getLogger("hanse.api")
 
-ABOUT = """One member's node. Reads need a token of scope `read`, everything else one of scope `operate`
-(`hanse token create`). Peer routes are for other members' nodes, which sign each request with their account.
-The gateway is an IPFS trustless gateway: public, and it holds sealed bytes and public documents only."""
+ABOUT = """One member's node. Reads, and questions to a model, need a token of scope `read`, everything else one of
+scope `operate` (`hanse token create`). Peer routes are for other members' nodes, which sign each request with their
+account. The gateway is an IPFS trustless gateway: public, and it holds sealed bytes and public documents only."""
 
 
 def create_app(node: Node) -> FastAPI:

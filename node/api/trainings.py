@@ -7,10 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from node import show, training
+from node import predict as predicting
+from node import report, show, training
 from node.api.guard import OurNode, needs
 from node.api.routes import Key, TrainingPath, many, one
 from node.api.shapes import ID
+from node.cards import Card
 from node.documents import plain
 from node.ledger import training_of
 from node.model import DatasetId
@@ -48,6 +50,20 @@ class Joining(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"dataset": "0x" + "52" * 32}})
     dataset: str = Field(pattern=ID)
+
+
+class Questions(BaseModel):
+    """Rows of named values, as the records have them. With `allow_missing`, what is missing counts as in the training.
+    Nothing is kept, and nothing leaves this node."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"rows": [{"hours": 812.5, "vibration": 4.1, "kind": "lathe"}], "allow_missing": False}
+        },
+    )
+    rows: list[dict[str, str | int | float | None]] = Field(min_length=1, max_length=predicting.ROWS)
+    allow_missing: bool = False
 
 
 @reading.get("/trainings", **many(show.Training))
@@ -92,3 +108,15 @@ def challenge(node: OurNode, number: TrainingPath) -> Any:
 def result(node: OurNode, number: TrainingPath) -> Any:
     """What it came to, derived here from the plan and the posted sums."""
     return plain(training.result(node, number))
+
+
+@reading.get("/trainings/{number}/card", **one(Card, 404, 502, 504))
+def model_card(node: OurNode, number: TrainingPath) -> Any:
+    """The model card of a final training: quality, calibration, weights, what matters, and what is not known."""
+    return plain(report.card(node, number))
+
+
+@reading.post("/trainings/{number}/predict", **one(predicting.Predicted, 404, 502, 504))
+def predict(node: OurNode, number: TrainingPath, asked: Questions) -> Any:
+    """Ask the verified model about up to 1000 rows. A value that does not fit is refused by name."""
+    return plain(predicting.predict(node, number, asked.rows, missing=asked.allow_missing))

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from node.serve import take_part
-from tests.faces.conftest import Hanse
+from tests.faces.conftest import Hanse, token
 from tests.stories.alliance import Person
 
 pytestmark = pytest.mark.xdist_group("faces")
@@ -73,12 +74,53 @@ def test_open_join_and_let_the_nodes_do_it(
     assert len({json.dumps([r["weights"], r["model"], r["records"]]) for r in results}) == 1
     assert results[0]["records"] == 120
     assert results[0]["weights"][1] > 0  # more load, more failures: as the tables were made
+    assert_asked_and_shown(hanse, people["alice"], opened["id"], tmp_path)
 
     audited = hanse("audit", "run", "--json", home=alice)
     assert (audited.code, audited.json["untrusted"]) == (0, [])
     sums = next(check for check in audited.json["checks"] if check["number"] == 16)
     assert (sums["state"], sums["subjects"] > 0) == ("holds", True)
     assert hanse("audit", "run", home=alice).out.startswith("# Audit report")
+
+
+def assert_asked_and_shown(hanse: Hanse, alice: Person, number: str, folder: Path) -> None:
+    """The same model by the command line and by the API, about one row, a file, and as a page."""
+    asked = hanse("training", "predict", number[:12], "--set", "load=9", "--json", home=alice.home).json
+    assert (asked["training"], asked["kind"], asked["answers"][0]["because"][0]["feature"]) == (
+        number,
+        "chance",
+        "load",
+    )
+    assert hanse("training", "predict", number, "--set", "load=9", home=alice.home).out.startswith("chance\t0.")
+    headers = {"Authorization": f"Bearer {token(alice, 'read')}"}
+    with httpx2.Client(base_url=alice.url, headers=headers, timeout=60) as client:
+        answer = client.post(f"/trainings/{number}/predict", json={"rows": [{"load": 9}]})
+        assert (answer.status_code, answer.json()) == (200, asked)
+        for row, clause in (({"load": 11}, "load"), ({"laod": 1}, "laod"), ({}, "load"), ({"load": "nan"}, "load")):
+            no = client.post(f"/trainings/{number}/predict", json={"rows": [row]})
+            assert (no.status_code, no.json()["clause"]) == (422, clause), row
+        many = client.post(f"/trainings/{number}/predict", json={"rows": [{"load": 1}] * 1001})
+        assert many.status_code == 422
+        card = client.get(f"/trainings/{number}/card").json()
+        example = client.get("/openapi.json").json()["components"]["schemas"]["Questions"]["example"]
+        assert example["rows"][0]["hours"] == 812.5
+    assert card == hanse("training", "card", number, "--json", home=alice.home).json
+    assert [one["column"] for one in card["coefficients"]] == ["intercept", "load"]
+
+    source, scores, page = folder / "new.csv", folder / "scores.csv", folder / "report.html"
+    source.write_text("machine,load\nM1,9\nM2,1\n")
+    words = ("training", "predict", number, source, "--out", scores, "--json")
+    assert hanse(*words, home=alice.home).json["rows"] == 2
+    assert scores.read_text().splitlines()[0] == "machine,load,failed chance,mostly because of"
+    told = ("--score", source, "--name-column", "machine", "--language", "zh-CN", "--json")
+    shown = hanse("training", "result", number, "--report", page, *told, home=alice.home)
+    assert (shown.code, shown.json["scored"]) == (0, 2), shown
+    assert "<b>M1</b>" in page.read_text(encoding="utf-8")
+    for wrong in (("--set", "load"), ("--set", "load=1", "--set", "load=2"), (), (str(source),), ("--set", "load=11")):
+        assert hanse("training", "predict", number, *wrong, home=alice.home).code == 2, wrong
+    costs = ("--cost-miss", "1", "--cost-alarm", "1")
+    for words in (("--report", folder / "x.html", *costs[:2]), costs, ("--score", source)):
+        assert hanse("training", "result", number, *words, home=alice.home).code == 2, words
 
 
 @pytest.mark.parametrize(

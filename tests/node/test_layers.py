@@ -11,12 +11,16 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
-        "development_keys", "encryption", "patricia",
+        "development_keys", "encryption", "patricia", "cards",
     },
-    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
-    "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens",
-               "show", "status", "mapped"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap"},
+    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer"},
+    "joints": {
+        "outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens", "show",
+        "status", "mapped", "scoring", "paper",
+    },
+    "stories": {
+        "publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap", "predict", "report",
+    },
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)

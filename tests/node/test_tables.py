@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.documents import Column
-from node.errors import Misuse, Refused
-from node.tables import columns, describe
+from node.errors import Conflict, Misuse, Refused
+from node.tables import columns, describe, fresh, harmless, pieces
 
 CELL = st.text(st.sampled_from('ab",\n \r'), min_size=1, max_size=6)
 
@@ -69,3 +69,44 @@ def test_cells_come_as_text_and_missing_ones_as_nan(tmp_path: Path) -> None:
     assert found["b"] == ["x", "y"]
     assert found["a"][0] == "01"
     assert found["a"][1] != found["a"][1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-x", "'-x"),
+        ("\t=1", "'\t=1"), ("  =1", "'  =1"), ("＝1", "'＝1"), ("\r=1", "'\r=1"), ("-3.5", "-3.5"), ("+1e9", "+1e9"),
+        ("mill", "mill"), ("", ""), ("a=b", "a=b"), ("-1-1", "'-1-1"), ("-inf", "'-inf"),
+    ],
+)  # fmt: skip
+def test_no_cell_is_a_formula(cell: str, kept: str) -> None:
+    assert harmless(cell) == kept
+
+
+def test_a_file_comes_in_pieces_and_leaves_whole_or_not_at_all(tmp_path: Path) -> None:
+    source = written(tmp_path, '\ufeffname,"a, b"\n' + "".join(f'x{i},"{i},\n"\n' for i in range(10)))
+    found = list(pieces(source, rows=4))
+    assert [len(piece["name"]) for piece in found] == [4, 4, 2]
+    assert [cell for piece in found for cell in piece["a, b"]] == [f"{i},\n" for i in range(10)]
+    out = tmp_path / "out.csv"
+
+    def broken() -> None:
+        with fresh(out) as write:
+            write(["a"])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+    with fresh(out) as write:
+        write(["=a", "1"])
+    assert out.read_text() == "'=a,1\n"
+    with pytest.raises(Conflict), fresh(out):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "a,a\n1,2\n", "a,b\n1\n", "a,b\n1,2,3\n", 'a,b\n1,"2\n'])
+def test_what_is_no_table_comes_in_no_pieces(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Misuse) as no:
+        list(pieces(written(tmp_path, text)))
+    assert no.value.clause == "source"
