@@ -8,5 +8,7 @@ portable     arithmetic that gives the same bits on every processor
 securesum/   keys, shares, masks, a member's steps, the aggregate
 algorithms/  one algorithm a file, its formula on top
 simulate     all members of a training in memory
-estimators   the same, with the face of scikit-learn
+estimators/  the same, with the face of scikit-learn
+leaks        what is suspicious about a member's columns
+planner      how many bits after the point a plan can afford
 """

@@ -10,7 +10,7 @@ does not order several.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ import numpy as np
 import rfc8785
 from numpy.typing import NDArray
 
+from federation.algorithms import Fitted, check_arrays, fitted_of
 from federation.algorithms.evaluation import Evaluation, report_of
 from federation.algorithms.held_out import HeldOutState
-from federation.algorithms.logistic import LogisticParams, LogisticState, original_weights
+from federation.algorithms.known import named
+from federation.errors import FederationError
 from node.errors import Untrusted
 from node.model import TrainingId
 from node.sums import Plan
@@ -31,30 +33,30 @@ _ENTRY = "hanse"
 
 @dataclass(frozen=True)
 class Model:
-    """`weights` (1 + columns,): intercept first, in the units of the records."""
+    """The named arrays that the algorithm's `shapes` describe, in the units of the records; `classes` may be empty."""
 
     training: TrainingId
     algorithm: str
     columns: tuple[str, ...]
-    weights: NDArray[np.float64]
+    arrays: Mapping[str, NDArray[np.float64]]
+    classes: tuple[str, ...] = ()
 
-
-_LOGISTIC: dict[str, Callable[[Any, Any], tuple[LogisticParams, LogisticState]]] = {
-    "logistic": lambda params, state: (params, state),
-    "logistic-held-out": lambda params, state: (params.model, state.model),
-}
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Of a model with one weight for each column: (1 + columns,), intercept first. Empty for any other."""
+        found = self.arrays.get("weights", np.empty(0))
+        return found if found.ndim == 1 else np.empty(0)
 
 
 def model_of(plan: Plan, state: Any, training: TrainingId) -> Model:
     """The model in an algorithm's last state."""
-    params, fitted = _LOGISTIC[plan.algorithm](plan.params, state)
-    return Model(training, plan.algorithm, params.columns, original_weights(params, fitted))
+    found = fitted_of(plan.steps, plan.params, state)
+    return Model(training, plan.algorithm, found.columns, found.arrays, found.classes)
 
 
-def records_of(state: Any) -> int:
+def records_of(plan: Plan, state: Any) -> int:
     """Over how many records the last sum of the model ran."""
-    fitted: LogisticState = state.model if isinstance(state, HeldOutState) else state
-    return fitted.records
+    return fitted_of(plan.steps, plan.params, state).records
 
 
 def evaluation_of(state: Any) -> Evaluation | None:
@@ -67,8 +69,11 @@ def encode_model(plan: Plan, state: Any, training: TrainingId) -> bytes:
     from safetensors.numpy import save
 
     model = model_of(plan, state, training)
-    lineage = {"training": training, "algorithm": model.algorithm, "columns": list(model.columns)}
-    return bytes(save({"weights": model.weights}, metadata={_ENTRY: rfc8785.dumps(lineage).decode()}))
+    lineage: dict[str, Any] = {"training": training, "algorithm": model.algorithm, "columns": list(model.columns)}
+    if model.classes:
+        lineage["classes"] = list(model.classes)
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays.items()}
+    return bytes(save(arrays, metadata={_ENTRY: rfc8785.dumps(lineage).decode()}))
 
 
 def decode_model(data: bytes) -> Model:
@@ -82,12 +87,13 @@ def decode_model(data: bytes) -> Model:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         lineage = json.loads(header["__metadata__"][_ENTRY])
-        model = Model(lineage["training"], lineage["algorithm"], tuple(lineage["columns"]), tensors["weights"])
+        columns, classes = tuple(lineage["columns"]), tuple(lineage.get("classes", ()))
+        model = Model(lineage["training"], lineage["algorithm"], columns, tensors, classes)
+        shapes = named(model.algorithm).shapes
     except (SafetensorError, KeyError, TypeError, ValueError) as exc:
         raise Untrusted(f"not a model of this alliance: {exc}", clause="model") from exc
-    shape = (len(model.columns) + 1,)
-    if set(tensors) != {"weights"} or model.weights.shape != shape or model.weights.dtype != np.float64:
-        raise Untrusted("the model's tensors are not its own", clause="shape", seen=model.weights.shape, needed=shape)
-    if not np.isfinite(model.weights).all():
-        raise Untrusted("the model holds numbers that are none", clause="finite")
+    try:
+        check_arrays(shapes, Fitted(columns, 0, tensors, classes))
+    except FederationError as exc:
+        raise Untrusted(f"the model's arrays are not its own: {exc}", clause=exc.clause) from exc
     return model

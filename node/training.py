@@ -197,7 +197,7 @@ def result(node: Node, number: TrainingId) -> Result:
     trained = models.model_of(plan, state, number)
     return Result(
         id=number, title=plan.title, algorithm=plan.algorithm, phase=training.phase.name.lower(),
-        rounds=len(training.sums), records=models.records_of(state), columns=trained.columns,
+        rounds=len(training.sums), records=models.records_of(plan, state), columns=trained.columns,
         weights=tuple(trained.weights.tolist()), evaluation=models.evaluation_of(state), model=training.model,
         attested=tuple(sorted(training.attested)),
     )  # fmt: skip

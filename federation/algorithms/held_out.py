@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.algorithms import Algorithm, Sums, evaluation, logistic
+from federation.algorithms import Algorithm, Fitted, Sums, evaluation, logistic
 from federation.algorithms.evaluation import EvaluationParams, EvaluationState, evaluation_table
 from federation.algorithms.logistic import LogisticParams, LogisticState
+from federation.algorithms.slices import slices, zeros
 from federation.errors import Refused
 from federation.tables import Columns, Table
 from federation.vectors import Layout
@@ -91,6 +92,14 @@ def layout(params: HeldOutParams, state: HeldOutState) -> Layout:
 
 
 def local(params: HeldOutParams, state: HeldOutState, table: Table) -> Sums:
+    sums = zeros(layout(params, state))
+    for values, target in slices(table, numbers=table.values.shape[1]):
+        for name, part in _part(params, state, Table(values, target)).items():
+            sums[name] += part
+    return sums
+
+
+def _part(params: HeldOutParams, state: HeldOutState, table: Table) -> Sums:
     learn, judge = split(params, table)
     if not logistic.done(params.model, state.model):
         return logistic.local(params.model, state.model, learn)
@@ -108,7 +117,13 @@ def done(params: HeldOutParams, state: HeldOutState) -> bool:
     return evaluation.done(params.evaluation, state.evaluation)
 
 
+def fitted(params: HeldOutParams, state: HeldOutState) -> Fitted:
+    """That of the model; the figures are `state.evaluation`'s."""
+    return logistic.fitted(params.model, state.model)
+
+
 LOGISTIC_HELD_OUT = Algorithm(
     name="logistic-held-out", params=HeldOutParams, state=HeldOutState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+    fitted=fitted, shapes=logistic.LOGISTIC.shapes,
 )  # fmt: skip

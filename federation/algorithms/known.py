@@ -9,12 +9,39 @@ from __future__ import annotations
 from typing import Any
 
 from federation.algorithms import Algorithm
+from federation.algorithms.bayes import BAYES
+from federation.algorithms.cluster import KMEANS
+from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
+from federation.algorithms.evaluation_classes import CLASS_EVALUATION
+from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION
 from federation.algorithms.held_out import LOGISTIC_HELD_OUT
+from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
+from federation.algorithms.multinomial import MULTINOMIAL
+from federation.algorithms.pca import PCA
+from federation.algorithms.poisson import POISSON
+from federation.algorithms.statistics import STATISTICS
 from federation.errors import Refused
 
-ALGORITHMS: dict[str, Algorithm[Any, Any]] = {one.name: one for one in (LOGISTIC, LOGISTIC_HELD_OUT, EVALUATION)}
+ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
+    one.name: one
+    for one in (
+        LOGISTIC,
+        LOGISTIC_HELD_OUT,
+        EVALUATION,
+        RIDGE,
+        POISSON,
+        BAYES,
+        DISCRIMINANT,
+        MULTINOMIAL,
+        KMEANS,
+        PCA,
+        STATISTICS,
+        CLASS_EVALUATION,
+        REGRESSION_EVALUATION,
+    )
+}
 
 
 def named(name: str) -> Algorithm[Any, Any]:

@@ -13,25 +13,27 @@ Iteratively reweighted least squares: McCullagh & Nelder 1989, 2.5; across membe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from federation import portable
-from federation.algorithms import Algorithm, Sums
-from federation.algorithms.scaling import Scaling, scale, scaling_blocks, scaling_from, scaling_sums
+from federation.algorithms import Algorithm, Fitted, Sums
+from federation.algorithms.newton import Path, floats, next_path, products, scaled, symmetric, triangle
+from federation.algorithms.scaling import Scaling, counted, original, scale, scaling_blocks, scaling_from, scaling_sums
+from federation.algorithms.significance import Significance, wald
+from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
-from federation.tables import Columns, Feature, Table, Target, encode
-from federation.vectors import Block, Layout, Reals
-
-CHUNK = 1 << 17  # numbers in one slice of the Hessian's rows
+from federation.planner import Limits
+from federation.tables import Columns, Feature, Table, Target, columns_of, encode
+from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
 class LogisticParams:
-    """The plan. `ridge` is 1 / C of scikit-learn, `scale` bits after the point, `rounds` the most sums."""
+    """The plan. `ridge` is 1 / C of scikit-learn, `rounds` the most sums, `scale` the bits after the point, None for as
+    many as are safe (`planner`)."""
 
     features: tuple[Feature, ...]
     target: Target
@@ -41,7 +43,7 @@ class LogisticParams:
     tolerance: float = 1e-6
     rounds: int = 25
     width: Literal[32, 64] = 64
-    scale: int = 32
+    scale: int | None = 32
 
     def __post_init__(self) -> None:
         if not (self.features and self.ridge >= 0 and self.tolerance > 0 and self.rounds >= 2):
@@ -51,12 +53,17 @@ class LogisticParams:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the table's columns."""
-        return tuple(name for feature in self.features for name in feature.columns)
+        return columns_of(self.features)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)
 class LogisticState:
-    """`weights` (intercept first, for scaled columns) come next; `best` were tried and gave `objective`."""
+    """`weights` (intercept first, for scaled columns) come next; `best` were tried and gave `objective`, and
+    `hessian` (upper triangle, no ridge in it)."""
 
     rounds: int = 0
     records: int = 0
@@ -65,6 +72,7 @@ class LogisticState:
     best: tuple[float, ...] = ()
     objective: float | None = None
     converged: bool = False
+    hessian: tuple[float, ...] = ()
 
 
 def prepare(params: LogisticParams, columns: Columns) -> Table:
@@ -77,52 +85,50 @@ def start(params: LogisticParams) -> LogisticState:
 
 def layout(params: LogisticParams, state: LogisticState) -> Layout:
     """Scaling first; then bounds that follow from it and from the weights, so nothing can be over them."""
-    columns = len(params.columns)
+    limits, size = params.limits, len(params.columns) + 1
     if state.scaling is None:
-        blocks = scaling_blocks(columns, params.scale)
-    else:
-        reach = (1.0, *state.scaling.reach)
-        longest, size = max(reach), columns + 1
-        loss = 1.0 + math.fsum(abs(weight) * most for weight, most in zip(state.weights, reach, strict=True))
-        blocks = (
-            Block("records", 1, 0, 1.0),
-            Block("loss", 1, params.scale, loss),
-            Block("gradient", size, params.scale, longest),
-            Block("hessian", size * (size + 1) // 2, params.scale, longest * longest / 4.0),
-        )
-    return Layout(params.width, params.members, params.records, blocks)
+        return limits.layout(*scaling_blocks(limits, size - 1))
+    reach = (1.0, *state.scaling.reach)
+    longest = max(reach)
+    loss = 1.0 + math.fsum(abs(weight) * most for weight, most in zip(state.weights, reach, strict=True))
+    return limits.layout(
+        limits.counts("records"),
+        limits.reals("loss", 1, loss),
+        limits.reals("gradient", size, longest),
+        limits.reals("hessian", triangle(size), longest * longest / 4.0),
+    )
 
 
 def local(params: LogisticParams, state: LogisticState, table: Table) -> Sums:
     """One member's integer sums. Every value is a function of its own record only, whatever stands beside it."""
     plan = layout(params, state)
     if state.scaling is None:
-        return scaling_sums(plan, table.values)
-    sums = {block.name: np.zeros(block.length, dtype=np.int64) for block in plan.blocks}
-    for z, labels in _slices(scale(state.scaling, table.values), table.target):
-        for name, rows in _rows(z, labels, np.array(state.weights)).items():
-            sums[name] += plan[name].quantise(rows).sum(axis=0)
+        return scaling_sums(plan, table)
+    sums, weights = zeros(plan), np.array(state.weights)
+    for values, labels in slices(table, numbers=triangle(len(weights))):
+        add(plan, sums, _rows(scaled(state.scaling, values), labels, weights))
     return sums
 
 
 def step(params: LogisticParams, state: LogisticState, sums: Sums) -> LogisticState:
     """The next weights: a Newton step, or half-way back to the best so far where the objective grew."""
-    records = int(sums["records"][0])
-    if records < 1:
-        raise Refused("nobody has records", clause="records", seen=records, needed="at least one")
+    records = counted(sums)
     if state.scaling is None:
-        scaling = scaling_from(params.scale, sums)
         zero = (0.0,) * (len(params.columns) + 1)
+        scaling = scaling_from(params.limits, sums)
         return replace(state, rounds=1, records=records, scaling=scaling, weights=zero, best=zero)
-    after = replace(state, rounds=state.rounds + 1, records=records)
-    objective, gradient, hessian = _derivatives(params, state, sums)
-    if state.objective is not None and objective > state.objective * (1.0 + 2.0**-30):
-        middle = (np.array(state.weights) + np.array(state.best)) / 2.0
-        return replace(after, weights=_floats(middle))
-    move = portable.solve(hessian, gradient)
-    moved = _floats(np.array(state.weights) - move)
-    settled = bool(np.abs(move).max() < params.tolerance)
-    return replace(after, weights=moved, best=state.weights, objective=objective, converged=settled)
+    plan, weights = layout(params, state), np.array(state.weights)
+    loss, gradient, upper = (plan[name].real(sums[name]) for name in ("loss", "gradient", "hessian"))
+    ridge = np.full(len(weights), params.ridge)
+    ridge[0] = 0.0
+    path = next_path(
+        Path(state.weights, state.best, state.objective), float(loss[0]) + math.fsum(ridge * weights * weights) / 2.0,
+        gradient + ridge * weights, symmetric(upper, len(weights)) + np.diag(ridge),
+        tolerance=params.tolerance,
+    )  # fmt: skip
+    hessian = floats(upper) if path.best == state.weights else state.hessian
+    return replace(state, rounds=state.rounds + 1, records=records, weights=path.weights, best=path.best,
+                   objective=path.objective, converged=path.converged, hessian=hessian)  # fmt: skip
 
 
 def done(params: LogisticParams, state: LogisticState) -> bool:
@@ -131,12 +137,21 @@ def done(params: LogisticParams, state: LogisticState) -> bool:
 
 def original_weights(params: LogisticParams, state: LogisticState) -> Reals:
     """Intercept, then a weight for each of `params.columns`, in the units of the records before any scaling."""
-    scaling = _scaling(state)
-    halves = np.array([half for feature in params.features for half in _halves(feature)])
-    middles = np.array([middle for feature in params.features for middle in _middles(feature)])
-    slopes = np.array(state.weights[1:]) / (np.array(scaling.deviation) * halves)
-    centre = middles + np.array(scaling.mean) * halves
-    return np.concatenate([[state.weights[0] - math.fsum(slopes * centre)], slopes])
+    return original(params.features, _scaling(state), np.array(state.weights))
+
+
+def significance(params: LogisticParams, state: LogisticState) -> Significance:
+    """Standard errors and p-values in the units of the records, from the Hessian at the end.
+
+    Refused where they would mean nothing: with a ridge, before convergence (as with labels that the columns tell apart
+    without error), or with columns that are constant or depend on each other.
+    """
+    if params.ridge > 0:
+        raise Refused("with a ridge the weights are drawn to 0, and their errors are not known", clause="ridge",
+                      seen=params.ridge, needed=0)  # fmt: skip
+    if not state.converged:
+        raise Refused("the weights have not settled", clause="converged", seen=state.rounds, needed="more rounds")
+    return wald(params.features, _scaling(state), state.weights, state.hessian)
 
 
 def scores(params: LogisticParams, state: LogisticState, table: Table) -> Reals:
@@ -145,39 +160,21 @@ def scores(params: LogisticParams, state: LogisticState, table: Table) -> Reals:
     return portable.dot(z, np.array(state.weights[1:])) + state.weights[0]
 
 
-def _slices(z: Reals, labels: Reals) -> Iterator[tuple[Reals, Reals]]:
-    size = z.shape[1] + 1
-    with_one = np.column_stack([np.ones(len(z)), z])
-    count = max(1, CHUNK // (size * (size + 1) // 2))
-    for first in range(0, len(z), count):
-        yield with_one[first : first + count], labels[first : first + count]
+def fitted(params: LogisticParams, state: LogisticState) -> Fitted:
+    """`weights` (1 + columns,): intercept first, in the units of the records."""
+    return Fitted(params.columns, state.records, {"weights": original_weights(params, state)})
 
 
 def _rows(z: Reals, labels: Reals, weights: Reals) -> dict[str, Reals]:
     margins = portable.dot(z, weights)
     chance = portable.sigmoid(margins)
-    first, second = np.triu_indices(z.shape[1])
     curve = chance * (1.0 - chance)
     return {
         "records": np.ones((len(z), 1)),
         "loss": portable.log_loss(margins, labels)[:, None],
         "gradient": (chance - labels)[:, None] * z,
-        "hessian": (curve[:, None] * z)[:, first] * z[:, second],
+        "hessian": products(curve[:, None] * z, z),
     }
-
-
-def _derivatives(params: LogisticParams, state: LogisticState, sums: Sums) -> tuple[float, Reals, Reals]:
-    plan = layout(params, state)
-    loss, gradient, upper = (plan[name].real(sums[name]) for name in ("loss", "gradient", "hessian"))
-    weights, size = np.array(state.weights), len(gradient)
-    ridge = np.full(size, params.ridge)
-    ridge[0] = 0.0
-    hessian = np.zeros((size, size))
-    hessian[np.triu_indices(size)] = upper
-    hessian.T[np.triu_indices(size)] = upper
-    hessian[np.diag_indices(size)] += ridge
-    penalty = math.fsum(ridge * weights * weights) / 2.0
-    return float(loss[0]) + penalty, gradient + ridge * weights, hessian
 
 
 def _scaling(state: LogisticState) -> Scaling:
@@ -186,19 +183,8 @@ def _scaling(state: LogisticState) -> Scaling:
     return state.scaling
 
 
-def _halves(feature: Feature) -> list[float]:
-    return [feature.half] * (len(feature.columns) - feature.indicator) + [1.0] * feature.indicator
-
-
-def _middles(feature: Feature) -> list[float]:
-    return [feature.middle] * (len(feature.columns) - feature.indicator) + [0.0] * feature.indicator
-
-
-def _floats(values: Reals) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
 LOGISTIC = Algorithm(
     name="logistic", params=LogisticParams, state=LogisticState,
     prepare=prepare, start=start, layout=layout, local=local, step=step, done=done,
+    fitted=fitted, shapes={"weights": ("1 + columns",)},
 )  # fmt: skip

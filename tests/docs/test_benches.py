@@ -1,8 +1,10 @@
 """Every bench prints the one document, and the table of it."""
 
+from dataclasses import replace
+
 import pytest
 
-from scripts.benches import flower, gas, scale, sealing, securesum
+from scripts.benches import exact, flower, gas, scale, sealing, securesum
 from scripts.benches.__main__ import table
 
 FIELDS = {"name", "value", "unit", "against", "ratio", "goal", "holds"}
@@ -10,7 +12,7 @@ FIELDS = {"name", "value", "unit", "against", "ratio", "goal", "holds"}
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)  # Flower takes its minutes
-@pytest.mark.parametrize("bench", [gas, sealing, securesum, scale], ids=lambda bench: bench.__name__)
+@pytest.mark.parametrize("bench", [exact, gas, sealing, securesum, scale], ids=lambda bench: bench.__name__)
 def test_a_bench_prints_the_one_document(bench):
     document = bench.run()
     assert set(document) == {"bench", "runs", "results"}
@@ -47,3 +49,13 @@ def test_a_row_against_the_floor_has_its_verdict():
     for row in securesum.masks(1000, 3, 1, None)[:2]:
         assert set(row["against"]) == {"floor"}
         assert row["holds"] is (row["ratio"] <= row["goal"])
+
+
+def test_the_bench_of_exactness_compares_members_and_peer():
+    ridge = exact.regressions()[0]
+    rows = exact.rows(ridge)
+    assert [row["name"] for row in rows] == [f"ridge_diabetes_{of}" for of in (1, 3, 10, 50, "hashes")]
+    assert all(set(row) == FIELDS and row["holds"] for row in rows)
+    assert rows[2]["against"] == {"scikit-learn": 0.0}
+    wrong = exact.rows(replace(ridge, params=replace(ridge.params, ridge=1.01)))
+    assert [row["holds"] for row in wrong] == [False, False, False, False, True]

@@ -70,3 +70,18 @@ def test_what_is_not_positive_definite_is_refused(matrix):
     with pytest.raises(Refused) as caught:
         portable.solve(np.array(matrix), np.ones(len(matrix)))
     assert caught.value.clause == "definite"
+
+
+def test_exp_on_both_sides_and_log_of_anything(numbers):
+    wide = np.clip(numbers, -600, 600)
+    assert np.abs(portable.exp(wide) / np.exp(wide) - 1).max() < 1e-15
+    assert portable.exp(np.array([0.0, 1e9, -1e9])).tolist() == [1.0, portable.exp(np.array([709.0]))[0], 5e-324]
+    positive = np.exp(wide)
+    assert np.allclose(portable.log(positive), np.log(positive), rtol=1e-15, atol=3e-16)
+    assert portable.log(np.array([1.0])).tolist() == [0.0]
+
+
+def test_product_is_dot_for_each_column(numbers):
+    rows, weights = numbers[:20_000].reshape(800, 25), numbers[:75].reshape(25, 3)
+    whole = portable.product(rows, weights)
+    assert whole.tobytes() == np.column_stack([portable.dot(rows, column) for column in weights.T]).tobytes()
