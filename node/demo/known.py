@@ -5,12 +5,15 @@ scenario = named("finance")
 
 from __future__ import annotations
 
+from node.demo.farms import AGRICULTURE
+from node.demo.flights import LOGISTICS
 from node.demo.hospitals import HEALTHCARE
 from node.demo.loans import FINANCE
+from node.demo.machines import MANUFACTURING
 from node.demo.scenario import Scenario
 from node.errors import NotFound
 
-SCENARIOS: dict[str, Scenario] = {one.name: one for one in (HEALTHCARE, FINANCE)}
+SCENARIOS: dict[str, Scenario] = {one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE)}
 
 
 def named(name: str) -> Scenario:
