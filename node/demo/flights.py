@@ -57,14 +57,21 @@ def records() -> pd.DataFrame:
     flights = flights[flights["carrier"].isin(CARRIERS) & flights["arr_delay"].notna()]
     sampled = flights[flights.groupby("carrier").cumcount() % _steps(flights) == 0]
     sampled = sampled[sampled.groupby("carrier").cumcount() < ROWS]
-    weather = pd.read_csv(io.BytesIO(WEATHER.read()))[[*_HOUR, "temp", "humid", "wind_speed", "precip", "visib"]]
-    joined = sampled.merge(weather.drop_duplicates(_HOUR), on=_HOUR, how="left")
+    hours = weather()[[*_HOUR, "temp", "humid", "wind_speed", "precip", "visib"]]
+    joined = sampled.merge(hours.drop_duplicates(_HOUR), on=_HOUR, how="left")
     seasons = {month: ("winter", "spring", "summer", "autumn")[month % 12 // 3] for month in range(1, 13)}
     joined["season"] = joined["month"].map(seasons)
     joined["weekday"] = pd.to_datetime(joined[["year", "month", "day"]]).dt.weekday
     joined["evening"] = joined["hour"].ge(17).map({True: "yes", False: "no"})
     joined.loc[joined["wind_speed"] > 100, "wind_speed"] = float("nan")  # a gust of 1,048 mph was never blown
     return joined[["carrier", "arr_delay", *(one.name for one in FEATURES)]]
+
+
+def weather() -> pd.DataFrame:
+    """26,115 hours of three airports, temperatures in °F."""
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(WEATHER.read()))
 
 
 def _steps(flights: pd.DataFrame) -> pd.Series[int]:

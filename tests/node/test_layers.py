@@ -11,12 +11,12 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
-        "development_keys", "encryption", "patricia",
+        "development_keys", "encryption", "patricia", "readings",
     },
-    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers"},
+    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "mqtt"},
     "joints": {"outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "tokens", "show",
                "status"},
-    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor"},
+    "stories": {"publish", "access", "fetch", "training", "audit", "home", "doctor", "collect"},
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip
 ORDER = list(LAYERS)
