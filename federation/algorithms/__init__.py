@@ -77,7 +77,7 @@ def advance(algorithm: Algorithm[Params, State], params: Params, state: State, t
 
 
 def fitted_of(algorithm: Algorithm[Params, State], params: Params, state: State) -> Fitted:
-    """What the state leaves, checked; Refused where the algorithm leaves nothing or no sum is there yet."""
+    """What the state leaves; Refused where the algorithm leaves nothing, and it or Untrusted before enough sums."""
     if algorithm.fitted is None:
         raise Refused("it leaves no model", clause="model", seen=algorithm.name, needed="an algorithm that does")
     found = algorithm.fitted(params, state)

@@ -139,6 +139,8 @@ def report_of(params: RegressionEvaluationParams, state: RegressionEvaluationSta
 
 def fitted(params: RegressionEvaluationParams, state: RegressionEvaluationState) -> Fitted:
     """`figures` (4,): the sums of |error|, error^2, numbers and their squares, in units of the range."""
+    if not state.ended:
+        raise Refused("no round has ended yet", clause="order", seen=0, needed="1 round")
     figures = np.array([float(one) for one in _reals(params, state)])
     return Fitted(("prediction",), state.records, {"figures": figures})
 

@@ -139,10 +139,10 @@ def done(params: MultinomialParams, state: MultinomialState) -> bool:
 
 def original_weights(params: MultinomialParams, state: MultinomialState) -> Reals:
     """(classes, 1 + columns), intercepts first, in the units of the records; a class without records has NEVER."""
-    found = np.zeros((len(params.target.levels), len(params.columns) + 1))
+    scaling, found = _scaling(state), np.zeros((len(params.target.levels), len(params.columns) + 1))
     found[:, 0] = NEVER
     for place, row in zip(state.alive, np.reshape(state.weights, (len(state.alive), -1)), strict=True):
-        found[place] = original(params.features, _scaling(state), row)
+        found[place] = original(params.features, scaling, row)
     return found
 
 

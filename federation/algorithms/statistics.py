@@ -50,11 +50,13 @@ class Quantile:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A numeric feature. `missing` is a share; `variance` is divided by present - 1; `histogram` over equal parts."""
+    """A numeric feature. `missing` is a share, `total` the sum; `variance` is divided by present - 1; `histogram` over
+    equal parts of the range."""
 
     name: str
     present: int | None
     missing: float | None
+    total: float | None
     mean: float | None
     variance: float | None
     quantiles: tuple[Quantile, ...]
@@ -132,15 +134,16 @@ def _missing(params: StatisticsParams, state: StatisticsState, present: int) -> 
 
 def _numbers(params: StatisticsParams, state: StatisticsState, place: int, present: int) -> Numbers:
     feature, scale = params.numbers[place], params.limits.scale_for("sum", 1.0)
-    mean = variance = None
+    total = mean = variance = None
     if present >= params.minimum:
         share = Fraction(state.sums[place], present << scale)
         mean = feature.middle + float(share) * feature.half
+        total = present * feature.middle + float(share * present) * feature.half
         spread = Fraction(state.squares[place], 1 << scale) - share * share * present
         variance = max(0.0, float(spread / (present - 1))) * feature.half**2 if present > 1 else None
     zooms = [zoom for zoom in state.zooms if zoom.number == place]
     histogram = state.histogram[place * params.bins : (place + 1) * params.bins]
-    return Numbers(feature.name, _cell(params, present), _missing(params, state, present), mean, variance,
+    return Numbers(feature.name, _cell(params, present), _missing(params, state, present), total, mean, variance,
                    tuple(_quantile(params, feature, zoom) for zoom in zooms),
                    tuple(_cell(params, count) for count in histogram))  # fmt: skip
 

@@ -156,14 +156,15 @@ def local(params: StatisticsParams, state: StatisticsState, table: Table) -> Sum
     """One member's integer sums, each value a function of its own record only."""
     plan = layout(params, state)
     sums = zeros(plan)
-    for values, _ in slices(table, numbers=table.values.shape[1] + 6 * len(params.numbers) ** 2):
+    for values, _ in slices(table, numbers=table.values.shape[1]):
         sums["records"] += len(values)
-        numbers, places = _numbers(params, values), _places(params, values)
         if state.rounds:
-            _add_zooms(params, state, sums["zoom"], numbers)
+            _add_zooms(params, state, sums["zoom"], _numbers(params, values))
         else:
-            _add_counts(params, sums, numbers, places)
-            _add_moments(params, plan, sums, numbers)
+            _add_counts(params, sums, _numbers(params, values), _places(params, values))
+    if not state.rounds and params.numbers:
+        for values, _ in slices(table, numbers=2 * len(params.numbers) + len(JOINT) * len(number_pairs(params))):
+            _add_moments(params, plan, sums, _numbers(params, values))
     return sums
 
 
@@ -268,8 +269,6 @@ def _combined(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[
 
 
 def _add_moments(params: StatisticsParams, plan: Layout, sums: dict[str, Integers], numbers: Reals) -> None:
-    if not params.numbers:
-        return
     present = ~np.isnan(numbers)
     known = np.where(present, numbers, 0.0)
     rows = {"sum": known, "squares": known * known}

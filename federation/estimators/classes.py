@@ -6,7 +6,7 @@ FederatedGaussianNB(params, rand=os.urandom).fit(tables).predict(columns)       
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from federation.vectors import Reals
 
 
 class Classifier(Estimator[Params, State]):
-    """What the three share; each adds `_scores`, the logarithms of chances but for what all classes share."""
+    """What the three share. `scores(params, state, table)`: logarithms of chances but for what all classes share."""
+
+    scores: ClassVar[Any]
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -38,13 +40,15 @@ class Classifier(Estimator[Params, State]):
         return np.asarray(self.classes_[np.argmax(self._scores(self._table(records)), axis=1)])
 
     def _scores(self, table: Table) -> Reals:
-        raise NotImplementedError
+        found: Reals = type(self).scores(self.params, self._state, table)
+        return found
 
 
 class FederatedGaussianNB(Classifier[BayesParams, BayesState]):
     """Gaussian naive Bayes; a missing value says nothing."""
 
     algorithm = bayes.BAYES
+    scores = staticmethod(bayes.scores)
 
     @property
     def theta_(self) -> Reals:
@@ -69,14 +73,12 @@ class FederatedGaussianNB(Classifier[BayesParams, BayesState]):
         """Names of the columns that hardly vary over all records."""
         return tuple(self.params.columns[i] for i in self._state.constant)
 
-    def _scores(self, table: Table) -> Reals:
-        return bayes.scores(self.params, self._state, table)
-
 
 class FederatedLDA(Classifier[DiscriminantParams, DiscriminantState]):
     """Linear discriminant analysis; a row of `coef_` for each class, with two classes too."""
 
     algorithm = discriminant.DISCRIMINANT
+    scores = staticmethod(discriminant.scores)
 
     @property
     def coef_(self) -> Reals:
@@ -106,14 +108,12 @@ class FederatedLDA(Classifier[DiscriminantParams, DiscriminantState]):
         """(records, classes)"""
         return self._scores(self._table(records))
 
-    def _scores(self, table: Table) -> Reals:
-        return discriminant.scores(self.params, self._state, table)
-
 
 class FederatedMultinomialLogistic(Classifier[MultinomialParams, MultinomialState]):
     """Logistic regression with several classes."""
 
     algorithm = multinomial.MULTINOMIAL
+    scores = staticmethod(multinomial.scores)
 
     @property
     def coef_(self) -> Reals:
@@ -133,6 +133,3 @@ class FederatedMultinomialLogistic(Classifier[MultinomialParams, MultinomialStat
     def decision_function(self, records: Table | Columns) -> Reals:
         """(records, classes)"""
         return self._scores(self._table(records))
-
-    def _scores(self, table: Table) -> Reals:
-        return multinomial.scores(self.params, self._state, table)

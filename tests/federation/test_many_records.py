@@ -1,11 +1,12 @@
 """Any algorithm: members without records add zeros, and a million records take no more room than a few do."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from federation.algorithms import advance, vector
+from federation.algorithms import advance, fitted_of, vector
 from federation.algorithms.bayes import BAYES, BayesParams
 from federation.algorithms.cluster import KMEANS, KMeansParams
 from federation.algorithms.discriminant import DISCRIMINANT, DiscriminantParams
@@ -21,6 +22,7 @@ from federation.algorithms.pca import PCA, PcaParams
 from federation.algorithms.poisson import POISSON, PoissonParams
 from federation.algorithms.statistics import STATISTICS
 from federation.algorithms.tally import StatisticsParams
+from federation.errors import FederationError, Refused
 from federation.tables import Classes, Feature, Quantity, Table, Target
 
 FEATURES = tuple(Feature(f"x{i}", -1, 1) for i in range(3))
@@ -98,6 +100,17 @@ def test_a_member_without_records_adds_zeros(algorithm, params, make):
         assert not vector(algorithm, params, state, Table(table.values[:0], table.target[:0])).any()
 
 
+@pytest.mark.parametrize(("algorithm", "params", "make"), ALL, ids=NAMES)
+def test_before_its_sums_it_leaves_nothing(algorithm, params, make):
+    with pytest.raises(FederationError):
+        fitted_of(algorithm, params, algorithm.start(params))
+
+
+def test_an_algorithm_without_a_model_says_so():
+    with pytest.raises(Refused, match="leaves no model"):
+        fitted_of(replace(RIDGE, fitted=None), ALL[0][1], RIDGE.start(ALL[0][1]))
+
+
 def room(algorithm, params, table):
     """The most bytes that a member's sums take beside its records, over the first rounds."""
     few = Table(table.values[:500], table.target[:500])
@@ -117,6 +130,7 @@ def test_a_million_records_take_the_room_of_a_few(algorithm, params, make):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("algorithm", "params", "make"), ALL, ids=NAMES)
 def test_ten_million_records_take_the_room_of_a_few(algorithm, params, make):
     assert room(algorithm, params, make(10**7)) < 16 << 20

@@ -44,6 +44,7 @@ def test_counts_means_and_holes_are_those_of_pandas(report):
     for number in report.numbers:
         column = HEART[number.name]
         assert number.mean == pytest.approx(column.mean(), rel=1e-10)
+        assert number.total == pytest.approx(column.sum(), rel=1e-10)
         assert number.variance == pytest.approx(column.var(), rel=1e-8)
         assert number.missing == pytest.approx(column.isna().mean())
         feature = next(f for f in FEATURES if f.name == number.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from federation.simulate import pooled
-from node import model, objections, posted, sums, training
+from node import model, models, objections, posted, sums, training
 from node.audit import Finding, audit
 from node.errors import NotFound, Refused, Untrusted
 from node.kept import share_key_name
@@ -107,6 +108,39 @@ def test_members_compute_what_one_place_would(people: People, tmp_path: Path, na
     assert results[0].records == sum(len(path.read_text().splitlines()) - 1 for path in paths)
     for name, person in some.items():
         assert_wiped(person, part[name])
+
+
+MILL = [{"name": "amount", "low": 0, "high": 100}, {"name": "kind", "levels": ["a", "b"]}]
+OTHERS = {
+    "gaussian-naive-bayes": {"features": MILL, "target": {"name": "failed", "levels": ["0", "1"]}},
+    "k-means": {"features": MILL, "clusters": 2, "rounds": 5},
+    "statistics": {"features": MILL, "zooms": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "gaussian-naive-bayes",
+        pytest.param("k-means", marks=pytest.mark.long),
+        pytest.param("statistics", marks=pytest.mark.long),
+    ],
+)
+def test_other_algorithms_are_trained_the_same_way(people: People, tmp_path: Path, algorithm: str) -> None:
+    """One with classes, one with many rounds and no target, and one that leaves figures; whose plan picks its scale."""
+    some = {name: people[name] for name in ("alice", "bob", "carol")}
+    plan_ = sums.plan_of(algorithm, algorithm, OTHERS[algorithm] | {"members": 3, "records": 100})
+    number, paths = joined(some, plan_, tmp_path)
+    finish(some, number)
+    follow_all(some)
+    params = replace(plan_.params, members=1, records=300)  # as many records in one place: the same scale
+    alone = pooled(plan_.steps, params, plan_.steps.prepare(params, records(paths)))
+    assert posted_sums(some, number) == list(alone.totals)
+    results = [training.result(person.node, number) for person in some.values()]
+    assert {(result.records, result.weights, result.model) for result in results} == {(60, (), results[0].model)}
+    assert some["alice"].node.ledger.trainings[number].attested == {person.me for person in some.values()}
+    data = models.encode_model(plan_, alone.state, number)
+    assert model.digest(hashlib.sha256(data).digest()) == results[0].model
 
 
 def assert_wiped(person: Person, trainer: Trainer) -> None:
