@@ -5,6 +5,7 @@ scenario = named("finance")
 
 from __future__ import annotations
 
+from node.demo.batteries import BATTERIES
 from node.demo.farms import AGRICULTURE
 from node.demo.flights import LOGISTICS
 from node.demo.hospitals import HEALTHCARE
@@ -13,7 +14,9 @@ from node.demo.machines import MANUFACTURING
 from node.demo.scenario import Scenario
 from node.errors import NotFound
 
-SCENARIOS: dict[str, Scenario] = {one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE)}
+SCENARIOS: dict[str, Scenario] = {
+    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES)
+}
 
 
 def named(name: str) -> Scenario:

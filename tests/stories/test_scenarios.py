@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from node.cli import run
-from node.demo import SCENARIOS, farms, flights, hospitals, loans, machines, named
+from node.demo import SCENARIOS, batteries, farms, flights, hospitals, loans, machines, named
 from node.demo import run as tell
 from node.demo.comparison import CLEAR, Comparison, Line, _cost, compared, verdict
 from node.demo.facts import SCHEMA
@@ -20,7 +20,8 @@ from node.errors import Misuse, NotFound, Untrusted
 from node.model import TrainingId
 from node.sums import Plan
 
-SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE]
+SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE,
+           batteries.SOURCE]  # fmt: skip
 TRAINING = TrainingId("0x" + "11" * 32)
 
 
@@ -84,6 +85,14 @@ def test_plants_with_few_records_gain_most(tmp_path: Path) -> None:
     assert all(line.federated == line.pooled for line in found.sites)
     assert found.everybody.cost["federated"] < found.everybody.cost["no_model"]
     assert set(found.helped) == {site for site, gain in gains.items() if gain > CLEAR}
+
+
+def test_cells_that_age_differently_would_do_better_alone(tmp_path: Path) -> None:
+    scenario = named("batteries")
+    found = compared(scenario, scenario.parts(tmp_path), TRAINING)
+    assert (found.helped, found.harmed) == ((), scenario.sites)
+    assert found.mean.federated < 0.5 < 0.9 < found.mean.alone  # type: ignore[operator]
+    assert "does not help" in verdict(found, scenario)
 
 
 @pytest.mark.parametrize(
