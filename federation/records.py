@@ -1,7 +1,8 @@
 """Frozen records to canonical JSON and back: states that must survive a crash, plans, messages.
 
 One value has one text: keys sorted, no blanks, bytes as hex, floats as the shortest text that reads back exactly.
-Not a schema language: fields are str, int, float, bool, bytes, Literal, None, records, and tuples of these.
+Not a schema language: fields are str, int, float, bool, bytes, Literal, None, records, one of several records that
+have different fields, and tuples of these.
 
     text = dump(state)
     state = load(MemberState, text)
@@ -75,10 +76,17 @@ def _build(kind: Any, value: Any, at: str) -> Any:
     if origin is tuple and isinstance(value, list):
         return tuple(_build(options[0], item, f"{at}[{i}]") for i, item in enumerate(value))
     if origin in (Union, types.UnionType):
-        return None if value is None else _build(options[0], value, at)
+        return None if value is None else _build(_chosen(options, value), value, at)
     if origin is Literal and value in options:
         return value
     return _scalar(kind, value, at)
+
+
+def _chosen(options: tuple[Any, ...], value: Any) -> Any:
+    """Of several records the first that has the fields there are; else the first option, which names what is wrong."""
+    known = [kind for kind in options if is_dataclass(kind) and isinstance(value, dict)]
+    fitting = [kind for kind in known if {field.name for field in fields(kind)} == set(value)]
+    return (fitting or [kind for kind in options if kind is not types.NoneType])[0]
 
 
 def _record(kind: Any, value: Any, at: str) -> Any:

@@ -166,21 +166,23 @@ def train(
     share_keys = {member: ShareKey.draw(rand) for member in members}
     state, totals = algorithm.start(params), list[bytes]()
     while not algorithm.done(params, state):
-        vectors = {m: vector(algorithm, params, state, table) for m, table in zip(members, tables, strict=True)}
+        vectors = {m: vector(algorithm, params, state, t, rand) for m, t in zip(members, tables, strict=True)}
         outcome = run_round(vectors, context=context_of(len(totals)), rand=rand, share_keys=share_keys)
         totals.append(to_bytes(outcome.total))
         state = advance(algorithm, params, state, outcome.total)
     return Training(state, tuple(totals))
 
 
-def pooled(algorithm: Algorithm[Params, State], params: Params, table: Table) -> Training[State]:
+def pooled(
+    algorithm: Algorithm[Params, State], params: Params, table: Table, rand: Random | None = None
+) -> Training[State]:
     """The same rounds with all records in one place and no masks: the oracle that `train` must equal bit for bit.
 
-    `params.records` must allow as many records in one place.
+    `params.records` must allow as many records in one place. `rand` is for noise: with it, nothing is equal.
     """
     state, totals = algorithm.start(params), list[bytes]()
     while not algorithm.done(params, state):
-        total = vector(algorithm, params, state, table)
+        total = vector(algorithm, params, state, table, rand)
         totals.append(to_bytes(total))
         state = advance(algorithm, params, state, total)
     return Training(state, tuple(totals))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import operator
+import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ Result = TypeVar("Result")
 Integers: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
 
+NO_NOISE: Mapping[str, Integers] = types.MappingProxyType({})
 MAX_LANES = 1 << 28  # 2 GiB of Z_2^64
 CHUNK = 1 << 14  # values worked on at a time, so that they stay in a core's own cache
 STRETCH = 16 * CHUNK  # values that one thread does at a time; shorter work starts no thread
@@ -71,12 +73,16 @@ def from_bytes(width: int, raw: bytes | bytearray | memoryview) -> Lanes:
 
 @dataclass(frozen=True)
 class Block:
-    """`length` lanes with one meaning: `scale` bits after the point, |x| <= `bound` for each record."""
+    """`length` lanes with one meaning: `scale` bits after the point, |x| <= `bound` for each record.
+
+    `noise` is the largest integer that a member may add to a lane beside its records (`privacy`).
+    """
 
     name: str
     length: int
     scale: int
     bound: float
+    noise: int = 0
 
     @property
     def most(self) -> int:
@@ -139,8 +145,8 @@ class Block:
         return Fraction(operator.index(self.bound) if whole else float(self.bound))  # type: ignore[arg-type]
 
     def _refuse_no_block(self, width: int) -> None:
-        _refuse_fractions(length=self.length, scale=self.scale)
-        if not (_is_limit(self.bound) and self.length > 0 and 0 <= self.scale < width):
+        _refuse_fractions(length=self.length, scale=self.scale, noise=self.noise)
+        if not (_is_limit(self.bound) and self.length > 0 and 0 <= self.scale < width and self.noise >= 0):
             raise Refused(f"block {self.name} is no block", clause="block", seen=self, needed="positive, finite limits")
 
     def real(self, sums: Integers) -> Reals:
@@ -153,7 +159,7 @@ class Layout:
     """The blocks of one vector in the order of its lanes, and the limits under which their sum cannot wrap.
 
     `members` is the most members, `records` the most records of one member. Refused unless for every block
-    members * records * ceil(bound * 2^scale) < 2^(width - 1).
+    members * (records * ceil(bound * 2^scale) + noise) < 2^(width - 1).
     """
 
     width: int
@@ -179,8 +185,8 @@ class Layout:
     def __getitem__(self, name: str) -> Block:
         return next(block for block in self.blocks if block.name == name)
 
-    def encode(self, sums: Mapping[str, Integers], *, records: int) -> Lanes:
-        """One member's sums over its `records` records as a fresh vector; Refused over any declared limit."""
+    def encode(self, sums: Mapping[str, Integers], *, records: int, noise: Mapping[str, Integers] = NO_NOISE) -> Lanes:
+        """One member's sums over its `records` records, and its noise, as a fresh vector; Refused over any limit."""
         _refuse_fractions(records=records)
         if not 0 <= records <= self.records:
             raise Refused(
@@ -189,6 +195,8 @@ class Layout:
         lanes: Lanes = np.empty(self.length, dtype=ring(self.width))
         for block, part in self._parts():
             _fill(lanes[part], _checked(block, sums[block.name]), most=int(records) * block.most, block=block)
+            if block.name in noise:
+                lanes[part] += _noise(block, noise[block.name]).astype(lanes.dtype)
         return lanes
 
     def encode_record(self, values: Mapping[str, ArrayLike]) -> Lanes:
@@ -213,8 +221,8 @@ class Layout:
         return {block.name: signed[part] for block, part in self._parts()}
 
     def _most(self, block: Block) -> int:
-        """The largest magnitude of a sum over all records, in Python's integers: numpy's would wrap."""
-        return int(self.members) * int(self.records) * block.most
+        """The largest magnitude of a sum over all records, noise included, in Python's integers: numpy's would wrap."""
+        return int(self.members) * (int(self.records) * block.most + int(block.noise))
 
     def _parts(self) -> Iterator[tuple[Block, slice]]:
         start = 0
@@ -227,7 +235,8 @@ def _refuse_overflow(layout: Layout, block: Block) -> None:
     block._refuse_no_block(layout.width)
     worst = layout._most(block)
     if worst >= 2 ** (layout.width - 1):
-        terms = f"{layout.members} members * {layout.records} records * ceil({block.bound} * 2^{block.scale}) = {worst}"
+        terms = f"{layout.members} members * {layout.records} records * ceil({block.bound} * 2^{block.scale})"
+        terms += f" + {layout.members} * {block.noise} = {worst}" if block.noise else f" = {worst}"
         raise Refused(f"block {block.name} could overflow its ring", clause="overflow", seen=terms,
                       needed=f"less than 2^{layout.width - 1}")  # fmt: skip
 
@@ -281,6 +290,13 @@ def _fill(lanes: Lanes, sums: Integers, *, most: int, block: Block) -> None:
             lanes[start : start + CHUNK] = part
 
     deque(in_stretches(stretch, len(sums), STRETCH), maxlen=0)
+
+
+def _noise(block: Block, drawn: Integers) -> Integers:
+    """A member's noise for a block; Refused where the layout leaves no room for it."""
+    if drawn.shape != (block.length,) or _exceeds(drawn, block.noise):
+        raise Refused(f"block {block.name}: noise without room", clause="noise", seen=drawn.shape, needed=block.noise)
+    return drawn
 
 
 def _exceeds(sums: Integers, most: int) -> bool:

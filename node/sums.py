@@ -18,11 +18,12 @@ from federation import records
 from federation.algorithms import Algorithm, advance
 from federation.algorithms.known import named
 from federation.errors import FederationError
+from federation.privacy import Noise
 from federation.securesum import Bundle, Context, Keys, Reveal, Roster, Round, Secrets, Share, aggregate, recover
 from federation.securesum.round import Address as Member
 from federation.vectors import Lanes, from_bytes, ring
 from node import canon, ledger, merkle, model
-from node.errors import Misuse, Untrusted
+from node.errors import Misuse, Refused, Untrusted
 from node.evidence import History, rolled, start_of
 from node.model import Address, Digest, TrainingId
 
@@ -76,6 +77,25 @@ def plan_of(title: str, algorithm: str, params: Mapping[str, Any]) -> Plan:
         return Plan(title, algorithm, records.parse(named(algorithm).params, dict(params)))
     except FederationError as exc:
         raise Misuse(f"the plan does not fit: {exc}", clause=exc.clause) from exc
+
+
+def noise_of(plan: Plan) -> Noise | None:
+    """The noise that every member adds, None for a plan without any."""
+    found: Noise | None = getattr(plan.params, "noise", None)
+    return found
+
+
+def check_noise(plan: Plan, terms: model.TrainingTerms) -> None:
+    """Refuse terms that do not spend what the plan's noise costs, or let fewer survive than it counts on."""
+    noise, fewest = noise_of(plan), max(terms.minimum, terms.threshold)
+    if noise is None:
+        return
+    if terms.epsilon < noise.epsilon:
+        raise Refused("the training spends less than the plan's noise costs", clause="epsilon", seen=terms.epsilon,
+                      needed=noise.epsilon)  # fmt: skip
+    if fewest < noise.survivors:
+        raise Refused("the noise counts on more survivors than a sum may have", clause="survivors", seen=fewest,
+                      needed=noise.survivors)  # fmt: skip
 
 
 def state_after(plan: Plan, totals: list[bytes], *, width: int) -> Any:

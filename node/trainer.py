@@ -19,6 +19,7 @@ from federation.algorithms import advance, vector
 from federation.errors import FederationError
 from federation.errors import Refused as RefusedStep
 from federation.errors import Untrusted as UntrustedStep
+from federation.privacy import stream
 from federation.securesum import MemberState, accept, contribute, deal, draw, reveal, reveal_silent
 from federation.securesum.keys import publish
 from federation.securesum.round import Address as Member
@@ -173,7 +174,8 @@ class Trainer:
         secrets, shares = self.kept.required(number)
         secrets = self._accepted(training, round_, secrets)
         algorithm_state = self.state()
-        lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self._own_table(training))
+        noise = stream(secrets.scalar)  # the same when we come back: only a member that is not in the sum has it opened
+        lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self._own_table(training), noise)
         secrets, masked = contribute(secrets, sums.keys_by_member(training, round_), lanes)
         # The decision is on disk before a byte of the masked vector leaves: a resumed member makes the identical one.
         self.kept.put(number, secrets, shares)

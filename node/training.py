@@ -28,7 +28,7 @@ from node.errors import Conflict, NotFinal, Refused
 from node.kept import share_key
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
-from node.sums import Plan
+from node.sums import Plan, check_noise, noise_of
 from node.trainer import Trainer, is_over, place_of, plan_of, table_of, translated
 from node.wiring import Node
 
@@ -92,14 +92,19 @@ def open_training(
     join_seconds: int = 86_400,
     phase_seconds: int = 3_600,
     challenge_seconds: int = 3_600,
-    epsilon: int = 0,
+    epsilon: int | None = None,
     key: str | None = None,
 ) -> OpenedTraining:
     """Publish the plan and open a training for `seats` members. Idempotent under `key`, the plan's digest by default.
 
-    Raises Refused for a stranger, and in the contract's words for terms it does not take.
+    `epsilon`: thousandths that each joining version spends; what the plan's noise costs, unless more is asked for.
+    Raises Refused for a stranger, for less epsilon than the noise costs, and in the contract's words for terms it does
+    not take.
     """
     require_active(node.ledger, node.me)
+    if epsilon is None:
+        noise = noise_of(plan)
+        epsilon = noise.epsilon if noise else 0
     digest = node.put_bytes(plan.encode())
     key = f"open:{key or digest}"
     with node.db.writing() as tx:
@@ -113,6 +118,7 @@ def open_training(
         rounds=plan.params.rounds, spares=spares, join_seconds=join_seconds, phase_seconds=phase_seconds,
         challenge_seconds=challenge_seconds, epsilon=epsilon,
     )  # fmt: skip
+    check_noise(plan, terms)
     sent = node.send(key, "Trainings", "open", task.state["salt"], terms, purpose=f"open {plan.title}")
     node.finish(key, {"tx": sent.tx, "gas": sent.gas})
     return OpenedTraining(number, digest, sent.tx, sent.gas, already=False)
@@ -140,7 +146,9 @@ def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
         version, digest = seat.version, seat.hpke
     else:
         _require_joinable(node, training, found)
-        table_of(node, plan_of(node, training), dataset, version)
+        plan = plan_of(node, training)
+        check_noise(plan, training.terms)
+        table_of(node, plan, dataset, version)
         digest = node.put_document(PublicKey(node.me, share_key(node, number).public.hex()))
         with node.db.writing() as tx:
             operations.begin(tx, "join", key, {"dataset": dataset, "version": version}, at=node.clock())

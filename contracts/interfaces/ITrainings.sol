@@ -227,7 +227,7 @@ interface ITrainings is IRunningHash {
     function aggregate(TrainingId id, uint16 round, Vector calldata vector, bool last) external;
 
     /// Show a posted sum to be wrong, until the training is final. Its poster is barred. By a member, `vector` (and `last`) take the
-    /// wrong one's place, open to challenge in turn; by anybody else, in the challenge window only, the training is void. It is void too
+    /// wrong one's place, open to challenge in turn; by anybody else, from the middle of the challenge window on, the training is void. It is void too
     /// where rounds are left and too few members to run them. A right sum reverts Honest; its own poster is NotExpected.
     function challenge(TrainingId id, Evidence calldata evidence, Vector calldata vector, bool last) external;
 

@@ -32,7 +32,7 @@ abstract contract Disputes is Phases {
         Board storage board = _summing(id);
         uint16 seated = seat[id][msg.sender];
         bool within = seated != 0 && board.barred >> (seated - 1) & 1 == 0;
-        if (!within && board.phase != Phase.Challenging) revert NotJoined(msg.sender);
+        if (!within) _outsiderInTime(board);
         FraudProof.requireWrong(evidence, board.transcript, board.ring, id);
         Sum calldata wrong = evidence.sums[0];
         _notBy(wrong.poster);
@@ -58,6 +58,13 @@ abstract contract Disputes is Phases {
         _log(2, abi.encode(Overruled.selector, id, msg.sender, newest.round, vector, last, SEQ));
         if (_votes(board, keccak256(abi.encode(id, transcript, said)), bit) < board.threshold) return;
         _correct(id, board, before, newest, 0, vector, last);
+    }
+
+    /// Who has no seat can but void a training, so the members come first: with the first half of the window, and all rounds before it.
+    function _outsiderInTime(Board storage board) private view {
+        if (board.phase != Phase.Challenging) revert NotJoined(msg.sender);
+        uint40 from = board.deadline - board.challengeSeconds / 2;
+        if (block.timestamp < from) revert TooEarly(from);
     }
 
     /// `vector` takes the place of a wrong sum; `later` sums after it are struck, and so is the round under way.

@@ -9,6 +9,7 @@
     step     the next state, from the decoded total
     done     whether another round is needed
     fitted   what the last state leaves as named arrays, in the units of the records; `shapes` says which there are
+    noise    a member's part of the noise in the coming sum, where the plan wants some
 
 k-means, boosting, averaging and statistics have the same functions. All are pure; states are exact on every
 processor (`portable`), so equal sums give equal states.
@@ -26,6 +27,7 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 
 from federation.errors import Refused, Untrusted
+from federation.securesum.keys import Random
 from federation.tables import Columns, Table
 from federation.vectors import Integers, Lanes, Layout, Reals
 
@@ -63,12 +65,22 @@ class Algorithm(Generic[Params, State]):
     done: Callable[[Params, State], bool]
     fitted: Callable[[Params, State], Fitted] | None = None
     shapes: Shapes = field(default_factory=dict, hash=False)
+    noise: Callable[[Params, State, Random], Sums] | None = None
 
 
-def vector(algorithm: Algorithm[Params, State], params: Params, state: State, table: Table) -> Lanes:
-    """One member's unmasked vector for the coming round; Refused if a record or their number is over a limit."""
-    layout = algorithm.layout(params, state)
-    return layout.encode(algorithm.local(params, state, table), records=len(table))
+def vector(
+    algorithm: Algorithm[Params, State], params: Params, state: State, table: Table, rand: Random | None = None
+) -> Lanes:
+    """One member's unmasked vector for the coming round; Refused if a record or their number is over a limit.
+
+    `rand` is what noise is drawn from; an algorithm without noise needs none.
+    """
+    layout, sums = algorithm.layout(params, state), algorithm.local(params, state, table)
+    if algorithm.noise is None:
+        return layout.encode(sums, records=len(table))
+    if rand is None:
+        raise Refused("noise is drawn from something", clause="noise", seen=None, needed="rand")
+    return layout.encode(sums, records=len(table), noise=algorithm.noise(params, state, rand))
 
 
 def advance(algorithm: Algorithm[Params, State], params: Params, state: State, total: Lanes) -> State:

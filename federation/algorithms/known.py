@@ -10,6 +10,7 @@ from typing import Any
 
 from federation.algorithms import Algorithm
 from federation.algorithms.bayes import BAYES
+from federation.algorithms.boosting import BOOSTING
 from federation.algorithms.cluster import KMEANS
 from federation.algorithms.discriminant import DISCRIMINANT
 from federation.algorithms.evaluation import EVALUATION
@@ -19,8 +20,10 @@ from federation.algorithms.held_out import LOGISTIC_HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
 from federation.algorithms.multinomial import MULTINOMIAL
+from federation.algorithms.neural import NEURAL
 from federation.algorithms.pca import PCA
 from federation.algorithms.poisson import POISSON
+from federation.algorithms.private import PRIVATE_LOGISTIC
 from federation.algorithms.statistics import STATISTICS
 from federation.errors import Refused
 
@@ -40,6 +43,9 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
         STATISTICS,
         CLASS_EVALUATION,
         REGRESSION_EVALUATION,
+        BOOSTING,
+        NEURAL,
+        PRIVATE_LOGISTIC,
     )
 }
 

@@ -8,6 +8,10 @@ scikit-learn.
 """
 
 from federation.estimators.base import Estimator
+from federation.estimators.boosted import (
+    FederatedHistGradientBoostingClassifier,
+    FederatedHistGradientBoostingRegressor,
+)
 from federation.estimators.classes import FederatedGaussianNB, FederatedLDA, FederatedMultinomialLogistic
 from federation.estimators.groups import FederatedKMeans, FederatedPCA
 from federation.estimators.linear import (
@@ -15,14 +19,19 @@ from federation.estimators.linear import (
     FederatedPoissonRegressor,
     FederatedRidge,
 )
+from federation.estimators.networks import FederatedMLPClassifier, FederatedMLPRegressor
 from federation.estimators.statistics import FederatedStatistics
 
 __all__ = [
     "Estimator",
     "FederatedGaussianNB",
+    "FederatedHistGradientBoostingClassifier",
+    "FederatedHistGradientBoostingRegressor",
     "FederatedKMeans",
     "FederatedLDA",
     "FederatedLogisticRegression",
+    "FederatedMLPClassifier",
+    "FederatedMLPRegressor",
     "FederatedMultinomialLogistic",
     "FederatedPCA",
     "FederatedPoissonRegressor",

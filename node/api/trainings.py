@@ -37,7 +37,7 @@ class Opening(BaseModel):
     seats: int = Field(ge=3, le=64)
     minimum: int = Field(3, ge=3, le=64)
     spares: int = Field(2, ge=0, le=255)
-    epsilon: int = Field(0, ge=0, le=1 << 31)
+    epsilon: int | None = Field(None, ge=0, le=1 << 31)
     join_seconds: int = Field(86_400, ge=1, le=1 << 31)
     phase_seconds: int = Field(3_600, ge=1, le=1 << 31)
     challenge_seconds: int = Field(3_600, ge=1, le=1 << 31)

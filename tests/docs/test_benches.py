@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.benches import exact, flower, gas, scale, sealing, securesum
+from scripts.benches import exact, flower, flower_env, gas, privacy, scale, sealing, securesum
 from scripts.benches.__main__ import table
 
 FIELDS = {"name", "value", "unit", "against", "ratio", "goal", "holds"}
@@ -12,7 +12,7 @@ FIELDS = {"name", "value", "unit", "against", "ratio", "goal", "holds"}
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)  # Flower takes its minutes
-@pytest.mark.parametrize("bench", [exact, gas, sealing, securesum, scale], ids=lambda bench: bench.__name__)
+@pytest.mark.parametrize("bench", [exact, gas, privacy, sealing, securesum, scale], ids=lambda bench: bench.__name__)
 def test_a_bench_prints_the_one_document(bench):
     document = bench.run()
     assert set(document) == {"bench", "runs", "results"}
@@ -26,7 +26,7 @@ def test_a_bench_prints_the_one_document(bench):
 def test_without_flower_nothing_is_made_up(tmp_path, monkeypatch, capsys):
     """It cannot be installed: the row has no figure of Flower's, no goal and no verdict, and stderr says why."""
     (tmp_path / "file").touch()
-    monkeypatch.setattr(flower, "HOME", tmp_path / "file" / "no folder can be here")
+    monkeypatch.setattr(flower_env, "HOME", tmp_path / "file" / "no folder can be here")
     with flower.started() as peer:
         assert peer is None
         *_, row = securesum.masks(1000, 3, 2, peer)

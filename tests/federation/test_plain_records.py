@@ -7,8 +7,10 @@ from typing import Literal
 import pytest
 
 from federation import records
+from federation.algorithms.boosting import BoostingParams
 from federation.errors import Untrusted
 from federation.securesum import Address
+from federation.tables import Classes, Feature, Quantity
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,11 @@ def test_a_whole_number_in_a_floats_field_is_a_float():
 
 def test_a_plan_written_by_others_may_say_1_for_one():
     assert records.parse(Leg, json.loads('{"name": "x", "length": 1}')) == Leg("x", 1.0)
+
+
+def test_one_of_several_records_is_told_by_its_fields():
+    for target in (Classes("y", ("a", "b")), Quantity("y", 0, 10)):
+        params = BoostingParams((Feature("x"),), target, members=3, records=10)
+        assert records.load(BoostingParams, records.dump(params)) == params
+    with pytest.raises(Untrusted, match="target does not have the fields"):
+        records.parse(BoostingParams, {"features": [], "target": {"of": "y"}, "members": 3, "records": 10})

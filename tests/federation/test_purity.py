@@ -1,15 +1,17 @@
 """`federation` knows no node, does no I/O, reads no clock and draws no randomness: its imports say so."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import federation
 
 ALLOWED = {
     "__future__", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json",
-    "math", "operator", "types", "typing",
-    "coincurve", "cryptography", "federation", "numpy",
+    "math", "operator", "types", "typing", "weakref", "coincurve", "cryptography", "federation", "numpy",
 }  # fmt: skip
+ADAPTED = {"copy", "keras", "sklearn", "warnings"}  # in federation/adapters, and nowhere else
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
 
 
@@ -24,8 +26,21 @@ def imported(source):
 
 def test_only_pure_things_are_imported():
     assert len(SOURCES) > 15
-    strange = {(source.name, name) for source in SOURCES for name in imported(source) if name not in ALLOWED}
+    strange = {
+        (source.name, name) for source in SOURCES for name in imported(source) if name not in ALLOWED | adapted(source)
+    }
     assert strange == set()
+
+
+def adapted(source):
+    return ADAPTED if source.parent.name == "adapters" else set()
+
+
+def test_adapters_load_what_they_adapt_only_when_they_are_used():
+    code = "import sys, federation.adapters.scikit, federation.adapters.keras_model; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "federation.adapters.scikit" in loaded
+    assert not {"sklearn", "keras", "jax"} & set(loaded)
 
 
 def test_nothing_is_opened_printed_or_drawn():

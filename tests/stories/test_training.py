@@ -286,14 +286,25 @@ def test_a_right_sum_cannot_be_challenged(people: People, tmp_path: Path) -> Non
 
 
 def test_a_challenge_by_hand_is_what_a_running_node_sends(people: People, tmp_path: Path) -> None:
+    number, _ = joined(people, plan(4, rounds=3), tmp_path)
+    part = trainers(people, number)
+    post_false_sum(people, part, number)
+    said = training.challenge(people["alice"].node, number)
+    assert (said.by, said.round, said.poster) == ("challenge", 0, people["bob"].me)
+    found = people["alice"].node.ledger.trainings[number]
+    assert found.of(0).poster == people["alice"].me
+
+
+def test_with_three_members_a_false_sum_ends_the_training_and_names_its_poster(people: People, tmp_path: Path) -> None:
+    """Without Bob two are left, and a sum of two would show each the other."""
     some = {name: people[name] for name in ("alice", "bob", "carol")}
     number, _ = joined(some, plan(3, rounds=3), tmp_path)
     part = trainers(some, number)
     post_false_sum(some, part, number)
-    said = training.challenge(some["alice"].node, number)
-    assert (said.by, said.round, said.poster) == ("challenge", 0, some["bob"].me)
-    found = some["alice"].node.ledger.trainings[number]
-    assert found.of(0).poster == some["alice"].me
+    training.challenge(some["carol"].node, number)
+    found = some["carol"].node.ledger.trainings[number]
+    assert (found.phase, found.void) == (Phase.VOID, Reason.WRONG_AGGREGATE)
+    assert found.barred == 1 << found.position(some["bob"].me)
 
 
 @pytest.mark.parametrize("lie", ["root", "leaves"])
@@ -344,14 +355,24 @@ def test_a_roster_that_stays_too_small_is_void_with_its_reason(people: People, t
             person.node.keys.get_secret(share_key_name(number))
 
 
-@pytest.mark.parametrize("silent_from", [Phase.KEYING, Phase.CONTRIBUTING, Phase.REVEALING, Phase.AGGREGATING])
-def test_a_silent_member_does_not_stop_the_others(people: People, tmp_path: Path, silent_from: Phase) -> None:
-    """Past the deadline the others end the phase by themselves, and go on without Dave; what he contributed counts."""
+@pytest.mark.parametrize(
+    ("who", "silent_from"),
+    [
+        ("dave", Phase.KEYING),
+        ("dave", Phase.CONTRIBUTING),
+        ("dave", Phase.REVEALING),
+        ("alice", Phase.AGGREGATING),
+        ("alice", Phase.CHALLENGING),
+    ],
+)
+def test_a_silent_member_does_not_stop_the_others(people: People, tmp_path: Path, who: str, silent_from: Phase) -> None:
+    """Past the deadline the others end the phase by themselves; what was contributed counts. Alice, who opened the
+    training and is first in line to post its first sum and its model, can be done without like anybody."""
     number, paths = joined(people, plan(4), tmp_path, phase_seconds=60)
     part = trainers(people, number)
-    node = people["alice"].node
+    node = people["bob"].node
     work(people, part, until=lambda: node.ledger.trainings[number].phase == silent_from)
-    others = {name: part[name] for name in ("alice", "bob", "carol")}
+    others = {name: trainer for name, trainer in part.items() if name != who}
     end_without(people, others, number)
     found = node.follow().trainings[number]
     assert found.phase == Phase.FINAL
