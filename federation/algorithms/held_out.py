@@ -60,8 +60,14 @@ class HeldOutState:
 
 def split(params: HeldOutParams, table: Table) -> tuple[Table, Table]:
     """Records to learn from, and those held out."""
-    out = _hash(table) % np.uint64(params.every) == 0
+    out = chosen(table, params.every)
     return Table(table.values[~out], table.target[~out]), Table(table.values[out], table.target[out])
+
+
+def chosen(table: Table, every: int) -> NDArray[np.bool_]:
+    """Which records are held out, (records,): one in `every`, by their own values."""
+    out: NDArray[np.bool_] = _hash(table) % np.uint64(every) == 0
+    return out
 
 
 def _hash(table: Table) -> NDArray[np.uint64]:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from node.cli import audit, chain, dataset, demo, grant, mapping, member, node, overlap, request, store, token, training
+from node.cli import (
+    audit,
+    chain,
+    collect,
+    dataset,
+    demo,
+    grant,
+    mapping,
+    member,
+    node,
+    overlap,
+    request,
+    scenario,
+    store,
+    token,
+    training,
+)
 
 EXIT_CODES = """Exit codes
   0 done            3 not found   6 unavailable, try again        130 interrupted
@@ -22,6 +38,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for noun in (node, chain, member, dataset, request, grant, mapping, overlap, training, audit, token, store):
+for noun in (
+    node, chain, member, collect, dataset, request, grant, mapping, overlap, training, audit, scenario, token, store,
+):  # fmt: skip
     app.add_typer(noun.app)
 demo.register(app)

@@ -21,6 +21,8 @@ from node.cli.output import Outcome
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from node.demo.scenario import Scenario
+
 
 def register(app: typer.Typer) -> None:
     """Put the command beside the nouns."""
@@ -35,17 +37,24 @@ def demo(
     """Four hospitals share data under contract, learn together, and an auditor verifies all of it, on this machine.
 
     Exit code 0 only if every part of it held."""
+    from node.demo import named
+
+    document = told(named("healthcare"), keep=keep, folder=folder)
+    return Outcome(document, _rendered(document), 0 if document["held"] else 7)
+
+
+def told(scenario: Scenario, *, keep: bool, folder: Path | None) -> dict[str, Any]:
+    """The story with a line a chapter on stderr; its folder goes unless it was asked for or is to be kept."""
     from node import demo as story
 
     place = folder or Path(tempfile.mkdtemp(prefix="hanse-demo-"))
     place.mkdir(parents=True, exist_ok=True)
     try:
         with _watching() as show:
-            document = story.run(place.resolve(), show, keep=keep)
+            return story.run(place.resolve(), show, scenario, keep=keep)
     finally:
         if not keep and folder is None:
             shutil.rmtree(place, ignore_errors=True)
-    return Outcome(document, _rendered(document), 0 if document["held"] else 7)
 
 
 class _Chapters:

@@ -219,5 +219,3 @@ def _costs(miss: float | None, alarm: float | None) -> Any:
         return Costs(miss, alarm)
     except Refused as exc:
         raise Misuse(exc.message, clause=exc.clause, seen=exc.seen, needed=exc.needed) from exc
-
-

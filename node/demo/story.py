@@ -1,4 +1,4 @@
-"""The demo's story: publish, share, refuse, revoke, learn together, audit, and catch a lie.
+"""The story of every scenario: publish, share, refuse, revoke, learn together, compare, audit, and catch a lie.
 
 Each chapter does what a user would do, over the nodes' own APIs, and leaves what happened in one document. Nothing is
 assumed: `held` is true only if every claim of the document was seen to hold.
@@ -13,18 +13,21 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from node.demo.hospitals import NAMES, alone, heart_plan, hospitals, pooled_model
+from node.demo.comparison import compared
+from node.demo.facts import facts_of
 from node.demo.lying import lying_gateway
 from node.demo.processes import Alliance, Person, as_soon_as_known, started
+from node.demo.scenario import Part, Scenario
 from node.errors import NotFinal, Refused, Retry
 
-TRAINING_SECONDS = 120.0
+TRAINING_SECONDS = 300.0
 AUDIT_SECONDS = 120
 CHALLENGE_SECONDS = 3
-OWNER, CONSUMER, STRANGER = NAMES[0], NAMES[1], NAMES[2]
+_NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 Document = dict[str, Any]
 
@@ -37,142 +40,192 @@ class Show(Protocol):
     def note(self, text: str) -> None: ...
 
 
-def run(folder: Path, show: Show, *, keep: bool = False) -> Document:
+@dataclass(frozen=True)
+class Telling:
+    """One telling of the story: what runs, what it is about, where, who watches, and the document so far."""
+
+    alliance: Alliance
+    scenario: Scenario
+    folder: Path
+    show: Show
+    document: Document
+
+    @property
+    def owner(self) -> Person:
+        """Of what is shared: the first site. The second is granted it, the third is refused."""
+        return self._person(0)
+
+    @property
+    def consumer(self) -> Person:
+        return self._person(1)
+
+    @property
+    def stranger(self) -> Person:
+        return self._person(2)
+
+    @property
+    def victim(self) -> Person:
+        """Whose sealed bytes are changed on their way: the last."""
+        return self._person(-1)
+
+    def dataset(self, member: str) -> Document:
+        """What the member published."""
+        found: Document = next(d for d in self.document["datasets"] if d["member"] == member)
+        return found
+
+    def _person(self, at: int) -> Person:
+        return self.alliance.people[self.scenario.sites[at]]
+
+
+def run(folder: Path, show: Show, scenario: Scenario, *, keep: bool = False) -> Document:
     """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running."""
     began = time.monotonic()
-    document: Document = {"gas": {}}
-    show.begin("four hospitals start an embedded chain, five contracts and a node each")
-    with started(folder, NAMES, keep=keep) as alliance:
+    document: Document = {"scenario": scenario.name, "gas": {}}
+    many = _NUMBERS[len(scenario.sites)]
+    show.begin(f"{many} {scenario.sites_word} start an embedded chain, five contracts and a node each")
+    with started(folder, scenario.sites, keep=keep) as alliance:
         people = alliance.people
         document["members"] = [{"name": p.name, "account": p.account, "url": p.url} for p in people.values()]
         show.note(f"Consortium {alliance.consortium} on {alliance.rpc}")
+        telling = Telling(alliance, scenario, folder, show, document)
         for chapter in (_publish, _share, _refuse, _revoke, _train, _compare, _audit, _tamper):
-            chapter(alliance, document, folder, show)
+            chapter(telling)
         document["urls"] = {"chain": alliance.rpc} | {p.name: p.url for p in people.values()}
         document["consortium"] = alliance.consortium
         document["memory_mb"] = alliance.memory_mb()
         document["kept"] = {"folder": str(folder), "processes": alliance.processes} if keep else None
     document["seconds"] = round(time.monotonic() - began, 1)
     document["held"] = _held(document)
+    document["facts"] = facts_of(scenario, document)
     return document
 
 
-def _publish(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin("each publishes its part of UCI's heart-disease records: sealed, stored, one commitment on chain")
-    parts = hospitals(folder)
+def _publish(telling: Telling) -> None:
+    scenario, people, show = telling.scenario, telling.alliance.people, telling.show
+    show.begin(f"each publishes its part of {scenario.about}: sealed, stored, one commitment on chain")
+    parts = scenario.parts(telling.folder)
     with ThreadPoolExecutor(len(parts)) as pool:
-        made = pool.map(lambda name: _published(alliance.people[name], parts[name]), parts)
-    document["datasets"] = list(made)
-    document["gas"]["publish"] = _gas(document["datasets"])
-    show.note(f"{sum(d['records'] for d in document['datasets'])} records in {len(document['datasets'])} datasets")
+        made = list(pool.map(lambda name: _published(people[name], parts[name], scenario), parts))
+    telling.document["datasets"] = made
+    telling.document["gas"]["publish"] = _gas(made)
+    show.note(f"{sum(d['records'] for d in made)} records in {len(made)} datasets")
 
 
-def _published(person: Person, path: Path) -> Document:
-    offer = {"title": f"Heart disease, {person.name}", "purpose": ["research"], "use": ["read", "train"], "days": 90}
-    made = person.upload("/datasets", path, **offer)
-    return {"member": person.name, "records": _lines(path), "file": str(path), **made}
+def _published(person: Person, part: Part, scenario: Scenario) -> Document:
+    offer = {"title": f"{scenario.offer}, {person.name}", "purpose": [scenario.purpose], "use": ["read", "train"],
+             "days": 90}  # fmt: skip
+    made = person.upload("/datasets", part.published, **offer)
+    kept = str(part.kept) if part.kept else None
+    return {"member": person.name, "records": _lines(part.published), "file": str(part.published), "kept": kept, **made}
 
 
-def _share(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin(f"{CONSUMER} asks {OWNER} for its data; both sign the same terms; the bytes are fetched and verified")
-    owner, consumer = alliance.people[OWNER], alliance.people[CONSUMER]
-    dataset = _of(document, OWNER)
-    body = {"dataset": dataset["dataset"], "purposes": ["research"], "days": 30}
+def _share(telling: Telling) -> None:
+    owner, consumer, purposes = telling.owner, telling.consumer, [telling.scenario.purpose]
+    asks = f"{consumer.name} asks {owner.name} for its data"
+    telling.show.begin(f"{asks}; both sign the same terms; the bytes are fetched and verified")
+    dataset = telling.dataset(owner.name)
+    body = {"dataset": dataset["dataset"], "purposes": purposes, "days": 30}
     asked = as_soon_as_known(lambda: consumer.post("/requests", body))
     granted = as_soon_as_known(lambda: owner.post(f"/requests/{asked['id']}/grant"))
-    fetched = as_soon_as_known(lambda: consumer.post(f"/grants/{asked['id']}/fetch", {"purposes": ["research"]}))
+    fetched = as_soon_as_known(lambda: consumer.post(f"/grants/{asked['id']}/fetch", {"purposes": purposes}))
     same = _sha256(Path(fetched["path"])) == _sha256(Path(dataset["file"]))
-    document["grants"] = [{"id": asked["id"], "owner": OWNER, "consumer": CONSUMER, "state": "granted",
-                           "bytes": fetched["size"], "same_bytes": same}]  # fmt: skip
-    document["gas"] |= {"request": asked["gas"], "grant": granted["gas"], "receipt": fetched["gas"]}
-    show.note(f"{fetched['size']} bytes, every block re-hashed, receipt on chain")
+    telling.document["grants"] = [{"id": asked["id"], "owner": owner.name, "consumer": consumer.name,
+                                   "state": "granted", "bytes": fetched["size"], "same_bytes": same}]  # fmt: skip
+    telling.document["gas"] |= {"request": asked["gas"], "grant": granted["gas"], "receipt": fetched["gas"]}
+    telling.show.note(f"{fetched['size']} bytes, every block re-hashed, receipt on chain")
 
 
-def _refuse(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin(f"{STRANGER} asks for a purpose that {OWNER} does not offer, and tries {CONSUMER}'s grant")
-    stranger = alliance.people[STRANGER]
-    body = {"dataset": _of(document, OWNER)["dataset"], "purposes": ["risk"], "days": 30}
+def _refuse(telling: Telling) -> None:
+    owner, stranger, scenario = telling.owner, telling.stranger, telling.scenario
+    telling.show.begin(f"{stranger.name} asks for a purpose that {owner.name} does not offer, and tries "
+                       f"{telling.consumer.name}'s grant")  # fmt: skip
+    body = {"dataset": telling.dataset(owner.name)["dataset"], "purposes": [scenario.other], "days": 30}
     asked = _refused(lambda: stranger.post("/requests", body))
-    grant = document["grants"][0]["id"]
-    fetched = _refused(lambda: stranger.post(f"/grants/{grant}/fetch", {"purposes": ["research"]}))
-    document["refused"] = [
-        {"member": STRANGER, "act": act, **why} for act, why in (("request", asked), ("fetch", fetched))
+    grant = telling.document["grants"][0]["id"]
+    fetched = _refused(lambda: stranger.post(f"/grants/{grant}/fetch", {"purposes": [scenario.purpose]}))
+    telling.document["refused"] = [
+        {"member": stranger.name, "act": act, **why} for act, why in (("request", asked), ("fetch", fetched))
     ]
-    show.note(f"refused by clause {asked['clause']}: asked for {asked['seen']}, offered {asked['needed']}")
+    telling.show.note(f"refused by clause {asked['clause']}: asked for {asked['seen']}, offered {asked['needed']}")
 
 
-def _revoke(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin(f"{OWNER} ends the grant; a later fetch is refused")
-    grant = document["grants"][0]
-    ended = alliance.people[OWNER].post(f"/grants/{grant['id']}/revoke")
-    consumer = alliance.people[CONSUMER]
+def _revoke(telling: Telling) -> None:
+    telling.show.begin(f"{telling.owner.name} ends the grant; a later fetch is refused")
+    grant, consumer = telling.document["grants"][0], telling.consumer
+    ended = telling.owner.post(f"/grants/{grant['id']}/revoke")
     _eventually(lambda: consumer.get(f"/grants/{grant['id']}")["state"] == "revoked", "the revocation to be seen")
-    later = _refused(lambda: consumer.post(f"/grants/{grant['id']}/fetch", {"purposes": ["research"]}))
+    body = {"purposes": [telling.scenario.purpose]}
+    later = _refused(lambda: consumer.post(f"/grants/{grant['id']}/fetch", body))
     grant |= {"state": "revoked", "later_fetch": later}
-    document["gas"]["revoke"] = ended["gas"]
-    show.note(f"refused by clause {later['clause']}: {later['seen']}, needed {later['needed']}")
+    telling.document["gas"]["revoke"] = ended["gas"]
+    telling.show.note(f"refused by clause {later['clause']}: {later['seen']}, needed {later['needed']}")
 
 
-def _train(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin("all four learn one model; each round is a secure sum that anybody can recompute")
-    plan = json.loads(heart_plan(len(NAMES)).encode())
-    first = alliance.people[OWNER]
+def _train(telling: Telling) -> None:
+    seats, document, show = len(telling.scenario.sites), telling.document, telling.show
+    show.begin(f"all {_NUMBERS[seats]} learn one model; each round is a secure sum that anybody can recompute")
+    plan = json.loads(telling.scenario.plan().encode())
+    first = telling.owner
     opened = first.post("/trainings", {
-        "title": plan["title"], "algorithm": plan["algorithm"], "params": plan["params"], "seats": len(NAMES),
+        "title": plan["title"], "algorithm": plan["algorithm"], "params": plan["params"], "seats": seats,
         "challenge_seconds": CHALLENGE_SECONDS, "phase_seconds": 60, "join_seconds": 600,
     })  # fmt: skip
-    for name, person in alliance.people.items():
+    for name, person in telling.alliance.people.items():
         as_soon_as_known(lambda p=person, n=name: p.post(f"/trainings/{opened['id']}/join",  # type: ignore[misc]
-                                              {"dataset": _of(document, n)["dataset"]}))  # fmt: skip
+                                              {"dataset": telling.dataset(n)["dataset"]}))  # fmt: skip
     state = _watch(first, opened["id"], show)
     document["training"] = {"id": opened["id"], **first.get(f"/trainings/{opened['id']}/result")}
     document["rounds"] = first.get(f"/trainings/{opened['id']}/rounds")
     show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}...")
 
 
-def _compare(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    show.begin("the same with all records in one place, and each hospital by itself")
-    parts = {d["member"]: Path(d["file"]) for d in document["datasets"]}
-    model, pooled = pooled_model(parts, document["training"]["id"])
-    local = alone(parts)
+def _compare(telling: Telling) -> None:
+    document, show = telling.document, telling.show
+    show.begin(f"the same with all records in one place, and each {telling.scenario.site} by itself")
+    parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
+    found = compared(telling.scenario, parts, document["training"]["id"])
     evaluation = document["training"]["evaluation"]
-    document["accuracy"] = {
-        "federated": evaluation["accuracy"], "pooled": pooled.accuracy, "records": evaluation["records"],
-        "local": {name: scores.accuracy for name, scores in local.items()},
-    }  # fmt: skip
-    document["federated_equals_pooled"] = "0x" + hashlib.sha256(model).hexdigest() == document["training"]["model"]
-    show.note("the model file is the same to the last bit" if document["federated_equals_pooled"] else "models differ")
+    if evaluation:
+        document["accuracy"] = {
+            "federated": evaluation["accuracy"], "pooled": found.pooled_accuracy, "records": evaluation["records"],
+            "local": dict(found.local),
+        }  # fmt: skip
+    document["comparison"] = found.document(telling.scenario)
+    equal = "0x" + hashlib.sha256(found.model).hexdigest() == document["training"]["model"]
+    document["federated_equals_pooled"] = equal
+    show.note("the model file is the same to the last bit" if equal else "models differ")
 
 
-def _audit(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
+def _audit(telling: Telling) -> None:
+    show = telling.show
     show.begin("an auditor, a process with no key, verifies all of it from an RPC URL, one address and gateways")
-    code, report = _audited(alliance, [p.url for p in alliance.people.values()])
-    document["audit"] = {
+    code, report = _audited(telling.alliance, [p.url for p in telling.alliance.people.values()])
+    telling.document["audit"] = {
         "checks": len(report["checks"]), "untrusted": len(report["untrusted"]), "unchecked": len(report["unchecked"]),
         "exit_code": code, "seconds": report["about"]["seconds"], "report": report,
     }  # fmt: skip
     show.note(f"{len(report['checks'])} checks, {len(report['untrusted'])} untrusted, exit code {code}")
 
 
-def _tamper(alliance: Alliance, document: Document, folder: Path, show: Show) -> None:
-    victim = NAMES[3]
-    show.begin(f"one bit of {victim}'s sealed file is flipped on its way to the auditor")
-    cid = _of(document, victim)["envelope"]
-    with lying_gateway(alliance.people[victim].url, cid) as url:
-        others = [p.url for p in alliance.people.values() if p.name != victim]
+def _tamper(telling: Telling) -> None:
+    victim, alliance = telling.victim, telling.alliance
+    telling.show.begin(f"one bit of {victim.name}'s sealed file is flipped on its way to the auditor")
+    cid = telling.dataset(victim.name)["envelope"]
+    with lying_gateway(victim.url, cid) as url:
+        others = [p.url for p in alliance.people.values() if p.name != victim.name]
         code, report = _audited(alliance, [url, *others])
     named = [finding for finding in report["untrusted"] if cid in json.dumps(finding)]
-    document["tamper"] = {"cid": cid, "exit_code": code, "findings": named}
-    document["tamper_detected"] = code == 7 and bool(named)
-    show.note(f"found by check {named[0]['check']}, exit code {code}" if named else "NOT FOUND")
+    telling.document["tamper"] = {"cid": cid, "exit_code": code, "findings": named}
+    telling.document["tamper_detected"] = code == 7 and bool(named)
+    telling.show.note(f"found by check {named[0]['check']}, exit code {code}" if named else "NOT FOUND")
 
 
 def _held(document: Document) -> bool:
     """Whether all of it held: what the exit code says."""
-    grant = document["grants"][0]
+    grant, accuracy = document["grants"][0], document.get("accuracy")
     return all((
         grant["same_bytes"], grant["later_fetch"]["clause"] == "state", len(document["refused"]) == 2,
-        document["federated_equals_pooled"], document["accuracy"]["federated"] == document["accuracy"]["pooled"],
+        document["federated_equals_pooled"], accuracy is None or accuracy["federated"] == accuracy["pooled"],
         document["audit"]["exit_code"] == 0, document["audit"]["untrusted"] == 0, document["tamper_detected"],
     ))  # fmt: skip
 
@@ -220,11 +273,6 @@ def _eventually(holds: Callable[[], bool], what: str, *, seconds: float = 20.0) 
         if time.monotonic() > until:
             raise NotFinal(f"waited in vain for {what}", clause="deadline")
         time.sleep(0.1)
-
-
-def _of(document: Document, member: str) -> Document:
-    found: Document = next(d for d in document["datasets"] if d["member"] == member)
-    return found
 
 
 def _gas(records: list[Document]) -> int:

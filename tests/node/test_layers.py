@@ -11,15 +11,16 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
-        "development_keys", "encryption", "patricia", "cards",
+        "development_keys", "encryption", "patricia", "cards", "readings",
     },
-    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer"},
+    "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer", "mqtt"},
     "joints": {
         "outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens", "show",
         "status", "mapped", "scoring", "paper",
     },
     "stories": {
         "publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap", "predict", "report",
+        "collect",
     },
     "faces": {"api", "cli", "serve", "demo"},
 }  # fmt: skip

@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node import tables
 from node.documents import Column
 from node.errors import Conflict, Misuse, Refused
-from node.tables import columns, describe, fresh, harmless, pieces
+from node.tables import (
+    PARQUET,
+    columns,
+    describe,
+    fresh,
+    harmless,
+    join_parquet,
+    note_of,
+    pieces,
+    write_parquet,
+)
 
 CELL = st.text(st.sampled_from('ab",\n \r'), min_size=1, max_size=6)
 
@@ -110,3 +121,75 @@ def test_what_is_no_table_comes_in_no_pieces(tmp_path: Path, text: str) -> None:
     with pytest.raises(Misuse) as no:
         list(pieces(written(tmp_path, text)))
     assert no.value.clause == "source"
+
+
+# --- Parquet ---
+
+WHOLE = {"when": [1, 2], "share": [0.5, None], "ok": [True, False], "name": ["x", None]}
+
+
+def test_parquet_is_described_and_read_like_a_csv(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "t.parquet", WHOLE)
+    found = describe(tmp_path / "t.parquet")
+    assert (found.media_type, found.rows) == (PARQUET, 2)
+    assert found.columns == tuple(map(Column, WHOLE, ["integer", "number", "boolean", "string"]))
+    with (tmp_path / "t.parquet").open("rb") as file:
+        cells = columns(file)
+    assert cells["when"] == [1, 2]
+    assert cells["ok"] == ["True", "False"]
+    assert cells["share"][0] == 0.5
+    assert all(cells[name][1] != cells[name][1] for name in ("share", "name"))
+
+
+@pytest.mark.parametrize("data", [b"PAR1", b"PAR1" + b"\x00" * 40 + b"PAR1", b"PAR1 and no more of it"])
+def test_a_parquet_that_is_none_is_refused_on_both_sides(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(data)
+    with pytest.raises(Misuse):
+        describe(path)
+    with pytest.raises(Refused) as caught, path.open("rb") as file:
+        columns(file)
+    assert caught.value.clause == "table"
+
+
+def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_parquet(path, {"name": [f"{i}" * 9 for i in range(999)]})
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(data)
+    with pytest.raises(Refused) as caught, path.open("rb") as file:
+        columns(file)
+    assert caught.value.clause == "table"
+
+
+@pytest.mark.parametrize("limit", ["CELLS", "UNPACKED"])
+def test_a_parquet_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    write_parquet(tmp_path / "t.parquet", {"a": ["x" * 100] * 1000})
+    assert (tmp_path / "t.parquet").stat().st_size < 1000 <= 100 * 1000
+    monkeypatch.setattr(tables, limit, 999)
+    with pytest.raises(Refused) as caught, (tmp_path / "t.parquet").open("rb") as file:
+        columns(file)
+    assert caught.value.clause == "size"
+
+
+def test_a_column_of_tables_is_refused(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "t.parquet", {"a": [[1], [2]]})
+    with pytest.raises(Refused, match="column of tables"), (tmp_path / "t.parquet").open("rb") as file:
+        columns(file)
+
+
+def test_tables_of_the_same_columns_are_joined(tmp_path: Path) -> None:
+    whole, one, other = (tmp_path / f"{name}.parquet" for name in ("whole", "one", "other"))
+    assert join_parquet(whole, []) == 0
+    write_parquet(one, {"a": [1, 2]})
+    assert join_parquet(whole, [one, one], "1") == 4
+    assert join_parquet(whole, [one], "2") == 6
+    assert (note_of(whole), note_of(one)) == ("2", "")
+    write_parquet(other, {"b": [1]})
+    with pytest.raises(Refused, match="different columns"):
+        join_parquet(whole, [other])
+    assert describe(whole).rows == 6
+    assert not list(tmp_path.glob("*.writing"))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from node.model import Phase
+from node.trainer import Trainer
 from tests.chain.peers import ZERO_FEES, anvil
 from tests.stories.alliance import Person, alliance, pass_time
 from tests.stories.sharing import joined, plan
-from tests.stories.test_training import posted_sums, together, trainers, work
+from tests.stories.test_training import posted_sums, together, trainers
 
 NAMES = tuple(f"member {number:02}" for number in range(32))
 
@@ -30,21 +31,29 @@ def test_thirty_two_members_sum_exactly_with_some_away(many: dict[str, Person], 
     node = many[NAMES[0]].node
 
     def go_on_to(phase: Phase, away: int) -> None:
-        there = {name: part[name] for name in NAMES[: 32 - away]}
-        for _ in range(2):
-            work(many, there, until=lambda: node.ledger.trainings[number].phase == phase, patience=1)
-            if node.ledger.trainings[number].phase != phase:
-                pass_time(many, 700)
-        assert node.ledger.trainings[number].phase == phase
+        for _ in range(6):
+            in_turn(many, part, away)
+            if node.follow().trainings[number].phase == phase:
+                return
+            pass_time(many, 200)
+        raise AssertionError(f"{node.ledger.trainings[number].phase.name}, not {phase.name}")
 
     go_on_to(Phase.CONTRIBUTING, 0)
     go_on_to(Phase.REVEALING, 2)
     go_on_to(Phase.AGGREGATING, 3)
-    there = {name: part[name] for name in NAMES[:29]}
-    work(many, there, until=lambda: bool(node.ledger.trainings[number].sums), patience=1)
+    while not node.ledger.trainings[number].sums:
+        in_turn(many, part, 3)
     round_ = node.ledger.trainings[number].of(0)
     assert (len(round_.keys), len(round_.vectors), len(round_.seeds), len(round_.recovered)) == (32, 30, 29, 29)
     plan_ = part[NAMES[0]].plan
     assert posted_sums(many, number) == [together(plan_, paths[:30]).totals[0]]
-    for trainer in there.values():
-        assert trainer.wrong_sum() is None
+    for name in NAMES[:29]:
+        many[name].node.follow()
+        assert part[name].wrong_sum() is None
+
+
+def in_turn(many: dict[str, Person], part: dict[str, Trainer], away: int) -> None:
+    """One step of everybody who is there."""
+    for name in NAMES[: 32 - away]:
+        many[name].node.follow()
+        part[name].step()

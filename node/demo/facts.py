@@ -1,0 +1,48 @@
+"""What a report of a scenario needs to know, on one page of JSON: no ids but the training's and the model's.
+
+facts = facts_of(scenario, document)
+facts["comparison"]["verdict"]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation.tables import Feature
+from node.demo.scenario import EVERY, Scenario
+
+SCHEMA = "hanse/scenario/1"
+
+
+def facts_of(scenario: Scenario, document: dict[str, Any]) -> dict[str, Any]:
+    """The question and the records, the decision and its costs, how good each model is, and what was proved."""
+    training, audit, decision = document["training"], document["audit"], scenario.decision
+    return {
+        "schema": SCHEMA, "name": scenario.name, "title": scenario.title, "question": scenario.question,
+        "source": scenario.source, "licence": scenario.licence, "cap": scenario.cap, "site": scenario.site,
+        "sites": [{"name": d["member"], "records": d["records"]} for d in document["datasets"]],
+        "features": [_feature(one, scenario.units.get(one.name, "")) for one in scenario.features],
+        "target": dict(scenario.target), "held_out": f"1 record in {EVERY}",
+        "decision": {
+            "about": decision.about, "alarm": decision.alarm, "miss": decision.miss, "unit": decision.unit,
+            "false_alarm": decision.false_alarm, "below": decision.below,
+        },
+        "training": {
+            "id": training["id"], "model": training["model"], "algorithm": scenario.algorithm,
+            "rounds": len(document["rounds"]), "columns": training["columns"], "weights": training["weights"],
+            "evaluation": training["evaluation"],
+        },
+        "comparison": document["comparison"],
+        "proved": {
+            "federated_equals_pooled": document["federated_equals_pooled"],
+            "tamper_detected": document["tamper_detected"],
+            "audit": {name: audit[name] for name in ("checks", "untrusted", "unchecked", "exit_code")},
+        },
+        "gas": document["gas"], "seconds": document["seconds"], "held": document["held"],
+    }  # fmt: skip
+
+
+def _feature(one: Feature, unit: str) -> dict[str, Any]:
+    if one.levels:
+        return {"name": one.name, "levels": list(one.levels)}
+    return {"name": one.name, "unit": unit, "low": one.low, "high": one.high}

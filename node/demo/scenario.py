@@ -1,0 +1,158 @@
+"""A scenario: real records of several sites, a question, and what a wrong answer costs. The story is the same for all.
+
+    HEALTHCARE = Scenario(name="healthcare", ..., load=hospitals, column="dataset", sites=("Cleveland", ...))
+    parts = HEALTHCARE.parts(folder)              # {"Cleveland": Part(published=..., kept=...), ...}
+    plan = HEALTHCARE.plan()
+
+Some plans hold records out by themselves (`logistic-held-out`). For all others each site keeps one record in `EVERY`
+out of what it publishes, chosen by the record's own values in the same way, to be judged by later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from federation import records as plain_records
+from federation.algorithms import held_out
+from federation.tables import Columns, Feature, Table
+from node.errors import Untrusted
+from node.sums import Plan, plan_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVERY = 4
+"""One record in so many is held out."""
+
+Metric = Literal["area", "r2", "share"]
+METRICS: Mapping[Metric, str] = {
+    "area": "area under the ROC curve",
+    "r2": "share of the variance explained (R²)",
+    "share": "share of right answers",
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided by the model, and what a wrong one costs, in `unit`. The costs are assumptions: say your own.
+
+    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`.
+    """
+
+    about: str
+    alarm: str
+    miss: float
+    false_alarm: float
+    unit: str
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One site's records: what it publishes, and what it keeps out where the plan holds nothing out."""
+
+    published: Path
+    kept: Path | None
+
+    def columns(self) -> dict[str, Any]:
+        """All of them, as text."""
+        return columns_of([path for path in (self.published, self.kept) if path])
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`sites` are values of `column` in what `load` returns; `site` and `sites_word` what one and many are called.
+
+    `records`: the most of one site, public, part of the plan. `params`: the algorithm's beside features and target.
+    `cap`: which records are left out, in words, empty for none. `purpose` is offered, `other` is not.
+    """
+
+    name: str
+    title: str
+    question: str
+    site: str
+    sites_word: str
+    sites: tuple[str, ...]
+    column: str
+    load: Callable[[], pd.DataFrame]
+    source: str
+    licence: str
+    about: str
+    records: int
+    features: tuple[Feature, ...]
+    target: Mapping[str, Any]
+    algorithm: str
+    metric: Metric
+    decision: Decision
+    purpose: str
+    other: str
+    offer: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    cap: str = ""
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the plan judges itself on records held out in the training."""
+        return self.algorithm == held_out.LOGISTIC_HELD_OUT.name
+
+    @property
+    def exact(self) -> bool:
+        """Whether federated and pooled are the same model to the last bit."""
+        return self.algorithm != "neural"
+
+    def plan(self, *, members: int | None = None, records: int | None = None) -> Plan:
+        """What all sites compute together, or as many `members` of at most `records` each."""
+        features = [plain_records.plain(one) for one in self.features]
+        model = {"features": features, "target": dict(self.target)}
+        limits = {"members": members or len(self.sites), "records": records or self.records}
+        if self.holds_out:
+            document: dict[str, Any] = {"model": model | limits | dict(self.params), "every": EVERY}
+        elif self.algorithm == "neural":
+            own = {"averaging": limits | self.params["averaging"]}
+            document = model | dict(self.params) | own
+        else:
+            document = model | limits | dict(self.params)
+        return plan_of(self.title, self.algorithm, document)
+
+    def one_place(self) -> Plan:
+        """The same for all records in one place."""
+        return self.plan(members=1, records=len(self.sites) * self.records)
+
+    def parts(self, folder: Path) -> dict[str, Part]:
+        """Each site's records as CSV files in `folder`. Untrusted where a site has more than the plan allows."""
+        frame = self.load()
+        return {site: self._part(frame[frame[self.column] == site], site, folder) for site in self.sites}
+
+    def _part(self, frame: pd.DataFrame, site: str, folder: Path) -> Part:
+        if not 0 < len(frame) <= self.records:
+            raise Untrusted("a site has no records, or too many", clause="records", seen=len(frame),
+                            needed=f"1 to {self.records} of {site}")  # fmt: skip
+        stem = folder / site.lower().replace(" ", "-")
+        published, kept = stem.with_suffix(".csv"), stem.with_suffix(".held-out.csv")
+        frame.to_csv(published, index=False)
+        if self.holds_out:
+            return Part(published, None)
+        plan = self.plan()
+        out = held_out.chosen(plan.steps.prepare(plan.params, columns_of([published])), EVERY)
+        frame[~out].to_csv(published, index=False)
+        frame[out].to_csv(kept, index=False)
+        return Part(published, kept)
+
+    def learnt_and_judged(self, columns: Columns) -> tuple[Table, Table]:
+        """The records that are learnt from, and those that are held out."""
+        plan = self.plan()
+        table = plan.steps.prepare(plan.params, columns)
+        out = held_out.chosen(table, EVERY)
+        return Table(table.values[~out], table.target[~out]), Table(table.values[out], table.target[out])
+
+
+def columns_of(paths: list[Path]) -> dict[str, Any]:
+    """All cells of CSV files by column, as text."""
+    import pandas as pd
+
+    frame = pd.concat([pd.read_csv(path, dtype=str) for path in paths], ignore_index=True)
+    return {str(name): frame[name].tolist() for name in frame.columns}

