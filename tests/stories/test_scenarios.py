@@ -120,6 +120,7 @@ def test_an_alarm_is_raised_where_it_costs_less_than_a_miss() -> None:
 # --- from end to end ---
 
 
+@pytest.mark.long  # .ci/run runs it beside the everyday tests
 def test_three_villages_share_learn_and_are_audited(tmp_path: Path) -> None:
     scenario = named("agriculture")
     document = tell(tmp_path, Quiet(), replace(scenario, sites=scenario.sites[:3]))
