@@ -27,7 +27,7 @@ from node.errors import Conflict, HanseError, NotFinal, NotFound, Refused, Retry
 from node.model import Address, Time
 from node.settings import Settings
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 REQUEST_SECONDS = 300.0
 PASSPHRASE = b"a demo's passphrase protects a demo"
 _FAMILIES: dict[str, type[HanseError]] = {
