@@ -16,26 +16,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from federation.algorithms import evaluation, held_out
 from federation.costs import Choice, Costs, totals
 from federation.errors import FederationError
-from federation.simulate import pooled
-from federation.tables import Table
 from node import models, paper, tables
-from node.cards import Card, Explanation, Quality, card_of, chances_counted, choice_of, quality_of
+from node.alone import alone_of, judged, of_one_place
+from node.cards import Card, Explanation, card_of, chances_counted, choice_of
 from node.errors import Misuse, Refused, Retry
 from node.ledger import training_of
 from node.model import Digest, TrainingId
 from node.paper.facts import Action, Facts, Price, Reason
 from node.printer import print_pdf
 from node.scoring import Answer, Trained, answered, explanation_of, trained_model
-from node.trainer import table_of
+from node.trainer import Trainer
 from node.wiring import Node
 
 TOP = 20
-FEWEST = 20
-"""Of fewer records of its own a member's share of right answers says nothing."""
-
 REASONS = 2
 
 
@@ -108,58 +103,21 @@ def _called(node: Node, account: Any) -> str:
 
 
 def _with_own(node: Node, trained: Trained, facts: Facts) -> Facts:
-    training = training_of(node.ledger, trained.training)
-    seat = next((s for s in training.seats if s.member == node.me), None)
-    if seat is None:
-        return replace(facts, alone_why="alone_no_records")
-    if not trained.answers.held_out:
-        return facts
-    own = table_of(node, trained.plan, seat.dataset, seat.version)
-    judge = held_out.split(trained.plan.params, own)[1]
-    if len(judge) < FEWEST:
-        return replace(facts, alone_why="alone_too_few")
-    try:
-        state = pooled(trained.plan.steps, _one_place(trained.plan.params), own).state
-    except FederationError:
-        return replace(facts, alone_why="alone_not_trained")
-    alone = replace(trained, state=state, answers=_answers(trained, state))
-    return replace(facts, alone=_judged(alone, own), here=_judged(trained, own), alone_why="")
+    found = alone_of(Trainer(node, trained.training), trained.state)
+    return replace(facts, alone=found.own, here=found.together, alone_why=found.why)
 
 
 def _with_public(trained: Trained, facts: Facts, files: Sequence[Path]) -> Facts:
-    columns = _together(files)
-    plan = trained.plan
+    columns, plan = _together(files), trained.plan
     try:
         table = plan.steps.prepare(plan.params, columns)
-        state = pooled(plan.steps, _one_place(plan.params), table).state
+        state = of_one_place(plan, table)
+        whole = judged(plan, state, table) if trained.answers.held_out else None
     except FederationError as exc:
         raise Refused(exc.message, clause=exc.clause, seen=getattr(exc, "seen", None)) from exc
-    same = models.encode_model(plan, state, trained.training) == models.encode_model(
-        plan, trained.state, trained.training
-    )
-    whole = replace(trained, state=state, answers=_answers(trained, state))
-    return replace(facts, pooled=_judged(whole, table) if trained.answers.held_out else None, pooled_same=same)
-
-
-def _answers(trained: Trained, state: Any) -> Any:
-    from node.cards import asked
-
-    return asked(trained.plan, state)
-
-
-def _judged(trained: Trained, table: Table) -> Quality:
-    """On the records of `table` that were held out; only of models that hold some out, which are yes or no."""
-    judge = trained.answers.judged(table)
-    params = replace(trained.plan.params.evaluation, members=1, records=max(1, len(judge)))
-    made = evaluation.evaluation_table(trained.answers.scores(judge), judge.target)
-    return quality_of(evaluation.report_of(pooled(evaluation.EVALUATION, params, made).state), unseen=True)
-
-
-def _one_place(params: Any) -> Any:
-    """The plan for one place that has as many records as all members may."""
-    if hasattr(params, "model"):
-        return replace(params, model=_one_place(params.model))
-    return replace(params, members=1, records=params.members * params.records)
+    files_ = [models.encode_model(plan, one, trained.training) for one in (state, trained.state)]
+    averaged = hasattr(getattr(plan.params, "model", plan.params), "averaging")  # by nature another model
+    return replace(facts, pooled=whole, pooled_same=None if averaged else files_[0] == files_[1])
 
 
 def _together(files: Sequence[Path]) -> dict[str, list[Any]]:

@@ -97,11 +97,11 @@ def compared(scenario: Scenario, parts: Mapping[str, Part], training: TrainingId
     judged = _joined([out for _, out in split.values()])
     learnt = _joined([learn for learn, _ in split.values()])
     everybody = _line(scenario, f"all {scenario.sites_word}", learnt, judged, shared, together, list(own.values()))
-    figures = models.evaluation_of(state)
+    figures = models.evaluation_of(whole, state)
     local = {site: _right(one, judged) for site, one in own.items()} if scenario.holds_out else {}
     return Comparison(
         lines, _mean(lines), everybody, models.encode_model(plan, state, training), local,
-        figures.accuracy if figures else None,
+        getattr(figures, "accuracy", None),
     )  # fmt: skip
 
 

@@ -39,9 +39,9 @@ class Price:
 @dataclass(frozen=True)
 class Facts:
     """`alone`: this member's own model, judged on its own records that neither had learned from; `here`: the common
-    model on the same records; None where `alone_why` says why (a key of the words). `pooled`: of the records said to be
-    public, and whether their model is the same, byte for byte. `actions` are the first of `scored` rows, of which
-    `acting` are to be acted on."""
+    model on the same records, both for this member's eyes only; None where `alone_why` says why (as `node.alone` does).
+    `pooled`: of the records said to be public, and whether their model is the same, byte for byte. `actions` are the
+    first of `scored` rows, of which `acting` are to be acted on."""
 
     title: str
     training: str
@@ -53,7 +53,7 @@ class Facts:
     card: Card
     alone: Quality | None = None
     here: Quality | None = None
-    alone_why: str = "alone_not_held_out"
+    alone_why: str = "not_held_out"
     pooled: Quality | None = None
     pooled_same: bool | None = None
     costs: Costs | None = None
