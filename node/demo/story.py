@@ -185,7 +185,7 @@ def _compare(telling: Telling) -> None:
     parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
     found = compared(telling.scenario, parts, document["training"]["id"])
     evaluation = document["training"]["evaluation"]
-    if evaluation:
+    if evaluation and "accuracy" in evaluation:
         document["accuracy"] = {
             "federated": evaluation["accuracy"], "pooled": found.pooled_accuracy, "records": evaluation["records"],
             "local": dict(found.local),
