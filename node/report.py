@@ -25,6 +25,7 @@ from node.errors import Misuse, Refused, Retry
 from node.ledger import training_of
 from node.model import Digest, TrainingId
 from node.paper.facts import Action, Facts, Price, Reason
+from node.paper.scenario import Scenario, scenario_of
 from node.printer import print_pdf
 from node.scoring import Answer, Trained, answered, explanation_of, trained_model
 from node.trainer import Trainer
@@ -32,6 +33,8 @@ from node.wiring import Node
 
 TOP = 20
 REASONS = 2
+FACTS_LIMIT = 1 << 20
+"""Bytes of a scenario's facts; a page has some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,18 @@ def card(node: Node, number: TrainingId) -> Card:
 def report(
     node: Node, number: TrainingId, path: Path, *, language: str = "en", costs: Costs | None = None,
     score: Path | None = None, name: str | None = None, level: str | None = None, public: Sequence[Path] = (),
-    missing: bool = False, top: int = TOP,
+    missing: bool = False, top: int = TOP, scenario: Path | None = None,
 ) -> Reported:  # fmt: skip
     """Write the page to `path` (.html or .pdf). `score`: a file whose rows are ranked, called by their column `name`,
     for classes by the chance of `level`. `public`: all members' records, where their owners have made them public.
+    `scenario`: the facts of the scenario that this training was part of, for a page of their own.
     """
     if path.suffix not in (".html", ".pdf"):
         raise Misuse("a report is a page or a PDF", clause="report", seen=path.name, needed="a name in .html or .pdf")
     facts = facts_of(node, number, costs=costs, score=score, name=name, level=level, public=public, missing=missing,
                      top=top)  # fmt: skip
+    if scenario is not None:
+        facts = replace(facts, scenario=_scenario(scenario, number))
     html = paper.page(facts, language=language)
     if path.suffix == ".pdf":
         print_pdf(html, path)
@@ -83,7 +89,7 @@ def facts_of(
     facts = Facts(
         title=plan.title, training=number, model=trained.model, algorithm=plan.algorithm,
         members=tuple(_called(node, seat.member) for seat in training.seats),
-        records=models.records_of(plan, state), rounds=training.round, card=card_of(plan, state, explanation),
+        records=models.records_of(plan, state), rounds=len(training.sums), card=card_of(plan, state, explanation),
     )  # fmt: skip
     facts = _with_own(node, trained, facts)
     if public:
@@ -92,6 +98,17 @@ def facts_of(
         choice = choice_of(state, explanation, costs)
         facts = replace(facts, costs=costs, choice=choice, prices=_prices(state, explanation, costs))
     return _with_actions(trained, facts, score, name, level, missing, top) if score else facts
+
+
+def _scenario(path: Path, number: TrainingId) -> Scenario:
+    try:
+        with path.open("rb") as file:
+            found = scenario_of(file.read(FACTS_LIMIT))
+    except OSError as exc:
+        raise Misuse(f"the facts cannot be read: {exc.strerror}", clause="facts", seen=path) from exc
+    if found.training.id != number:
+        raise Misuse("the facts are of another training", clause="facts", seen=found.training.id, needed=number)
+    return found
 
 
 def _called(node: Node, account: Any) -> str:

@@ -115,6 +115,9 @@ def result(
     public: Annotated[
         list[Path], Option(metavar="FILE", help="May be repeated: all members' records, where these are public.")
     ] = [],
+    facts: Annotated[
+        Path | None, Option(metavar="FILE", help="What `hanse scenario run --facts` wrote, as a page of the report.")
+    ] = None,
     missing: Missing = False,
 ) -> Any:
     """What it came to, beside what your own records alone would have given; with --report, as a page for people.
@@ -124,7 +127,7 @@ def result(
 
     costs = _costs(cost_miss, cost_alarm)
     if report is None:
-        if costs or score or name_column or level or public:
+        if costs or score or name_column or level or public or facts:
             raise Misuse("costs and files are for the page", clause="report", needed="--report FILE beside them")
         return run.story(story.result, training, alone=True)
     from node import report as page
@@ -139,6 +142,7 @@ def result(
         name=name_column,
         level=level,
         public=public,
+        scenario=facts,
         missing=missing,
     )
 

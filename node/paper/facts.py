@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from federation.costs import Choice, Costs
 from node.cards import Card, Quality
+from node.paper.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Facts:
     """`alone`: this member's own model, judged on its own records that neither had learned from; `here`: the common
     model on the same records, both for this member's eyes only; None where `alone_why` says why (as `node.alone` does).
     `pooled`: of the records said to be public, and whether their model is the same, byte for byte. `actions` are the
-    first of `scored` rows, of which `acting` are to be acted on."""
+    first of `scored` rows, of which `acting` are to be acted on. `scenario`: of the demonstration it was part of."""
 
     title: str
     training: str
@@ -62,3 +63,4 @@ class Facts:
     actions: tuple[Action, ...] = ()
     scored: int = 0
     acting: int = 0
+    scenario: Scenario | None = None

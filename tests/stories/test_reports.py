@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from node.model import TrainingId
 from node.publish import publish
 from node.sums import Plan, plan_of
 from node.training import join, open_training
+from tests.node.test_scenario_page import told as scenario_facts
 from tests.stories.alliance import Person, follow_all
 from tests.stories.sharing import opened, plan
 from tests.stories.test_refusals import refused
@@ -229,6 +231,18 @@ def test_a_report_that_cannot_be(
     path, call = tmp_path / name, {"score": done.paths[0], **changed}
     refused(lambda: report.report(done.people["alice"].node, done.number, path, **call), Misuse, clause, 2)  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_facts_of_another_training_are_no_page_of_this_one(done: Done, tmp_path: Path) -> None:
+    node, path, told = done.people["alice"].node, tmp_path / "page.html", tmp_path / "facts.json"
+    told.write_text(json.dumps(scenario_facts()))
+    no = refused(lambda: report.report(node, done.number, path, scenario=told), Misuse, "facts", 2)
+    assert no.needed == done.number
+    refused(lambda: report.report(node, done.number, path, scenario=tmp_path / "none"), Misuse, "facts", 2)
+    assert not path.exists()
+    told.write_text(json.dumps(scenario_facts(training={"id": done.number, "model": "0x" + "11" * 32})))
+    report.report(node, done.number, path, scenario=told)
+    assert "The whole alliance, side by side" in path.read_text()
 
 
 def test_a_pdf_needs_chromium_and_says_so(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
