@@ -108,9 +108,10 @@ def explaining_plan(node: Node, number: TrainingId) -> Plan:
     `trained_model`; Refused where the model cannot be explained."""
     trained = trained_model(node, number)
     inner = getattr(trained.plan.params, "model", trained.plan.params)
+    limits = getattr(inner, "averaging", inner)
     try:
-        params = explaining(trained.plan.algorithm, trained.plan.params, trained.state, members=inner.members,
-                            records_=inner.records, of=number)  # fmt: skip
+        params = explaining(trained.plan.algorithm, trained.plan.params, trained.state, members=limits.members,
+                            records_=limits.records, of=number)  # fmt: skip
     except FederationError as exc:
         raise translated(exc) from exc
     plan = Plan(f"{trained.plan.title[:180]}: why", "explanation", params)

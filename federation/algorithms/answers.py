@@ -25,7 +25,6 @@ from federation.algorithms import (
     bayes,
     boosting,
     discriminant,
-    held_out,
     linear,
     logistic,
     multinomial,
@@ -108,12 +107,6 @@ def _logistic(params: Any, state: Any) -> Answers:
 
     return Answers("chance", params.features, params.target, lambda table: logistic.scores(params, state, table), parts,
                    lambda: logistic.significance(params, state))  # fmt: skip
-
-
-def _held_out(params: Any, state: Any) -> Answers:
-    inner = _logistic(params.model, state.model)
-    return Answers(inner.kind, inner.features, inner.target, inner.scores, inner.parts, inner.significance,
-                   True, lambda table: held_out.split(params, table)[1])  # fmt: skip
 
 
 def _ridge(params: Any, state: Any) -> Answers:
@@ -245,17 +238,29 @@ def _of_two(found: Answers) -> Answers:
     return replace(found, kind="chance", scores=scores, parts=parts if found.parts else None)
 
 
-ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
+def _held_out(inner: Callable[[Any, Any], Answers]) -> Callable[[Any, Any], Answers]:
+    """Of a plan that holds records out, whatever its model."""
+
+    def found(params: Any, state: Any) -> Answers:
+        return replace(inner(params.model, state.model), held_out=True, judged=lambda table: params.split(table)[1])
+
+    return found
+
+
+_MODELS: Mapping[str, Callable[[Any, Any], Answers]] = {
     "logistic": _logistic,
-    "logistic-held-out": _held_out,
     "ridge": _ridge,
     "poisson": _poisson,
     "multinomial": _multinomial,
     "linear-discriminant": _discriminant,
     "gaussian-naive-bayes": _bayes,
     "boosting": _boosting,
-    "private-logistic": _private,
     "neural": _neural,
+}
+ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
+    **_MODELS,
+    **{f"{name}-held-out": _held_out(inner) for name, inner in _MODELS.items()},
+    "private-logistic": _private,
 }
 
 

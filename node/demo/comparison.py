@@ -97,11 +97,11 @@ def compared(scenario: Scenario, parts: Mapping[str, Part], training: TrainingId
     judged = _joined([out for _, out in split.values()])
     learnt = _joined([learn for learn, _ in split.values()])
     everybody = _line(scenario, f"all {scenario.sites_word}", learnt, judged, shared, together, list(own.values()))
-    figures = models.evaluation_of(state)
-    local = {site: _right(one, judged) for site, one in own.items()} if scenario.holds_out else {}
+    figures = models.evaluation_of(whole, state)
+    local = {site: _right(one, judged) for site, one in own.items()} if scenario.metric == "area" else {}
     return Comparison(
         lines, _mean(lines), everybody, models.encode_model(plan, state, training), local,
-        figures.accuracy if figures else None,
+        getattr(figures, "accuracy", None),
     )  # fmt: skip
 
 
@@ -120,13 +120,15 @@ def _trained(scenario: Scenario, plan: Plan, tables: Sequence[tuple[Table, Table
 
 
 def _of_state(plan: Plan, state: Any) -> _Judged:
-    if plan.algorithm == "logistic-held-out":
-        return _Judged(lambda table: logistic.scores(plan.params.model, state.model, table))
+    inner = plan.algorithm.removesuffix("-held-out")
+    if inner != plan.algorithm:
+        return _of_state(Plan(plan.title, inner, plan.params.model), state.model)
     answers = _ANSWERS[plan.algorithm]
     return _Judged(lambda table: answers(plan.params, state, table))
 
 
 _ANSWERS: dict[str, Callable[[Any, Any, Table], Reals]] = {
+    "logistic": logistic.scores,
     "ridge": linear.predictions,
     "poisson": poisson.predictions,
 }

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from node.demo.comparison import compared
 from node.demo.facts import facts_of
 from node.demo.lying import lying_gateway
+from node.demo.pages import Page, write_page
 from node.demo.processes import Alliance, Person, as_soon_as_known, started
 from node.demo.scenario import Part, Scenario
 from node.errors import NotFinal, Refused, Retry
@@ -77,8 +78,11 @@ class Telling:
         return self.alliance.people[self.scenario.sites[at]]
 
 
-def run(folder: Path, show: Show, scenario: Scenario, *, keep: bool = False) -> Document:
-    """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running."""
+def run(
+    folder: Path, show: Show, scenario: Scenario, *, keep: bool = False, page: Page | None = None
+) -> Document:  # fmt: skip
+    """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running. `page`:
+    the report that the first site's node writes of it, while it still runs."""
     began = time.monotonic()
     document: Document = {"scenario": scenario.name, "gas": {}}
     many = _NUMBERS[len(scenario.sites)]
@@ -94,9 +98,11 @@ def run(folder: Path, show: Show, scenario: Scenario, *, keep: bool = False) -> 
         document["consortium"] = alliance.consortium
         document["memory_mb"] = alliance.memory_mb()
         document["kept"] = {"folder": str(folder), "processes": alliance.processes} if keep else None
-    document["seconds"] = round(time.monotonic() - began, 1)
-    document["held"] = _held(document)
-    document["facts"] = facts_of(scenario, document)
+        document["seconds"] = round(time.monotonic() - began, 1)
+        document["held"] = _held(document)
+        document["facts"] = facts_of(scenario, document)
+        if page is not None:
+            write_page(folder, telling.owner, scenario, document["facts"], page)
     return document
 
 
@@ -185,7 +191,7 @@ def _compare(telling: Telling) -> None:
     parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
     found = compared(telling.scenario, parts, document["training"]["id"])
     evaluation = document["training"]["evaluation"]
-    if evaluation:
+    if evaluation and "accuracy" in evaluation:
         document["accuracy"] = {
             "federated": evaluation["accuracy"], "pooled": found.pooled_accuracy, "records": evaluation["records"],
             "local": dict(found.local),

@@ -16,7 +16,7 @@ LAYERS = {
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer", "mqtt"},
     "joints": {
         "outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens", "show",
-        "status", "mapped", "scoring", "paper",
+        "status", "mapped", "scoring", "paper", "alone",
     },
     "stories": {
         "publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap", "predict", "report",

@@ -13,11 +13,14 @@ from node.cli import run
 from node.demo import SCENARIOS, batteries, farms, flights, hospitals, loans, machines, named
 from node.demo import run as tell
 from node.demo.comparison import CLEAR, Comparison, Line, _cost, compared, verdict
-from node.demo.facts import SCHEMA
+from node.demo.facts import SCHEMA, facts_of
 from node.demo.packaged import Packaged
+from node.demo.pages import Page
 from node.demo.scenario import EVERY, Decision, Scenario, columns_of
 from node.errors import Misuse, NotFound, Untrusted
 from node.model import TrainingId
+from node.paper import LANGUAGES
+from node.paper.scenario import Tells, scenario_of
 from node.sums import Plan
 
 SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE,
@@ -117,15 +120,36 @@ def test_an_alarm_is_raised_where_it_costs_less_than_a_miss() -> None:
     assert _cost(below, np.array([2.0, 4.0, 4.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(100 * 9.0 / 3)
 
 
+def test_the_facts_are_a_page_of_a_report(tmp_path: Path) -> None:
+    scenario = named("batteries")
+    found = compared(scenario, scenario.parts(tmp_path), TRAINING)
+    trained = {"id": TRAINING, "model": TRAINING, "columns": [], "weights": [], "evaluation": None, "attested": []}
+    document = {
+        "training": trained, "rounds": [], "datasets": [], "comparison": found.document(scenario), "gas": {"grant": 9},
+        "audit": {"checks": 20, "untrusted": 0, "unchecked": 0, "exit_code": 0}, "tamper_detected": True,
+        "federated_equals_pooled": True, "seconds": 9.5, "held": True,
+    }  # fmt: skip
+    told = scenario_of(json.dumps(facts_of(scenario, document)).encode())
+    rows = Tells(told, LANGUAGES["en"]).rows()
+    assert [row.site for row in rows] == [*scenario.sites, "mean", "everybody's records"]
+    assert [row.best for row in rows] == ["alone"] * 4 + [""] * 2
+    assert rows[-1].cost == ("546", "1,150")
+
+
 # --- from end to end ---
 
 
 @pytest.mark.long  # .ci/run runs it beside the everyday tests
 def test_three_villages_share_learn_and_are_audited(tmp_path: Path) -> None:
     scenario = named("agriculture")
-    document = tell(tmp_path, Quiet(), replace(scenario, sites=scenario.sites[:3]))
+    page = Page(tmp_path / "report.html", "zh-CN")
+    document = tell(tmp_path, Quiet(), replace(scenario, sites=scenario.sites[:3]), page=page)
     assert document["held"]
     _check(document["facts"], scenario)
+    html = page.path.read_text(encoding="utf-8")
+    assert LANGUAGES["zh-CN"]["scenario_title"] in html
+    assert LANGUAGES["zh-CN"]["alone_row"] in html
+    assert all(site in html for site in scenario.sites[:3])
 
 
 @pytest.mark.long
@@ -146,3 +170,4 @@ def _check(facts: dict, scenario: Scenario) -> None:  # type: ignore[type-arg]
     assert [one["name"] for one in facts["features"]] == [one.name for one in scenario.features]
     assert {line["site"] for line in facts["comparison"]["sites"]} == {site["name"] for site in facts["sites"]}
     assert len(json.dumps(facts)) < 20_000  # a page
+    assert scenario_of(json.dumps(facts).encode()).held
