@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from federation import records
-from federation.algorithms.answers import Answers, Parts, values_of
+from federation.algorithms.answers import Answers, values_of
 from federation.algorithms.explanation import explanation_of as explaining
 from federation.algorithms.importance import spans
 from federation.errors import FederationError
@@ -64,14 +64,13 @@ class Because:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`chance` of yes, or of `label` (`chances`: of every class); or a `number`. `because`: every input, the one that
-    moved most first; `base`: the score without them; () and None where a model
-    cannot be taken apart."""
+    moved most first; `base`: the score without them."""
 
     chance: float | None
     number: float | None
     label: str | None
     chances: tuple[float, ...]
-    base: float | None
+    base: float
     because: tuple[Because, ...]
 
 
@@ -144,19 +143,15 @@ def answered(trained: Trained, columns: Texts, *, missing: bool = False, first: 
         scores = answers.scores(table)
         values = values_of(answers, scores)
         best, second = _first_two(scores)
-        parts = answers.parts(table, best, second) if answers.parts else None
+        parts = answers.parts(table, best, second)
     except FederationError as exc:
         raise translated(exc) from exc
-    found = [Answer(*_value(answers, values[i], int(best[i])), base=None, because=()) for i in range(len(table))]
-    return _with_reasons(found, answers.features, columns, parts) if parts else found
-
-
-def _with_reasons(found: Sequence[Answer], features: Sequence[Feature], columns: Texts, parts: Parts) -> list[Answer]:
-    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(features)]).tolist()
-    shown = zip(*(columns[feature.name] for feature in features), strict=True)
+    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(answers.features)]).tolist()
+    shown = zip(*(columns[feature.name] for feature in answers.features), strict=True)
+    found = zip(values, best.tolist(), parts.base.tolist(), shown, amounts, strict=True)
     return [
-        replace(answer, base=base, because=_because(features, texts, row))
-        for answer, base, texts, row in zip(found, parts.base.tolist(), shown, amounts, strict=True)
+        Answer(*_value(answers, value, place), base, _because(answers.features, texts, row))
+        for value, place, base, texts, row in found
     ]
 
 

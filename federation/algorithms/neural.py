@@ -33,6 +33,8 @@ from federation.errors import Refused
 from federation.tables import Classes, Columns, Feature, Quantity, Table, columns_of, encode
 from federation.vectors import Reals
 
+STEPS = 32  # of the way from the middle of every range to a record
+
 
 @dataclass(frozen=True)
 class NeuralParams:
@@ -138,6 +140,23 @@ def values(params: NeuralParams, state: AveragingState, table: Table) -> Reals:
     return params.target.middle + params.target.half * outputs(params, state, table)[:, 0]
 
 
+def contributions(params: NeuralParams, state: AveragingState, table: Table, wanted: Reals) -> tuple[Reals, Reals]:
+    """`wanted` (records, outputs) times the outputs, taken apart: what a record with the middle of every range gets,
+    (records,), and what each column adds to it, (records, columns).
+
+    Integrated gradients (Sundararajan et al. 2017) by the midpoint rule; what is left over, for a bend between two
+    steps, is shared out in proportion.
+    """
+    stack, values = layers(params, weights_of(state)), _filled(table)
+    slopes = sum(_slopes(stack, values * ((step + 0.5) / STEPS), wanted) for step in range(STEPS)) / STEPS
+    base, reached = ((_forward(stack, at)[-1] * wanted).sum(axis=1) for at in (np.zeros_like(values), values))
+    added: Reals = slopes * values
+    sizes = np.abs(added)
+    left = reached - base - added.sum(axis=1)
+    added += sizes * (left / np.maximum(sizes.sum(axis=1), np.finfo(np.float64).tiny))[:, None]
+    return base, added
+
+
 def fitted(params: NeuralParams, state: AveragingState) -> Fitted:
     """`weights`: the flat vector of `layers`, for values (and a quantity) scaled to [-1, 1] by their ranges."""
     if not state.rounds:
@@ -152,6 +171,16 @@ def _forward(stack: list[tuple[Reals, Reals]], values: Reals) -> list[Reals]:
         result = found[-1] @ matrix + bias
         found.append(result if i + 1 == len(stack) else np.maximum(result, 0.0))
     return found
+
+
+def _slopes(stack: list[tuple[Reals, Reals]], values: Reals, wanted: Reals) -> Reals:
+    """The gradient of `wanted` times the outputs by the values, (records, columns)."""
+    slope, inputs = wanted, _forward(stack, values)[:-1]
+    for i in reversed(range(len(stack))):
+        slope = slope @ stack[i][0].T
+        if i:
+            slope = slope * (inputs[i] > 0.0)
+    return slope
 
 
 def _slope(params: NeuralParams, answers: Reals, target: Reals) -> Reals:
