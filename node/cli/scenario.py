@@ -70,6 +70,7 @@ def _rendered(facts: dict[str, Any]) -> str:
         ("verdict", found["verdict"]),
         (f"{unit} per 100 decisions", costs),
         ("federated = pooled", "to the last bit" if proved["federated_equals_pooled"] else "no"),
+        ("one model", f"attested by {proved['attested']} of {len(facts['sites'])} {facts['site']} nodes"),
         ("audit", f"{proved['audit']['checks']} checks, {proved['audit']['untrusted']} untrusted"),
         ("one bit flipped", "found" if proved["tamper_detected"] else "NOT FOUND"),
         ("took", f"{facts['seconds']} s"),

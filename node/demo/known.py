@@ -6,6 +6,7 @@ scenario = named("finance")
 from __future__ import annotations
 
 from node.demo.batteries import BATTERIES
+from node.demo.digits import IMAGES
 from node.demo.farms import AGRICULTURE
 from node.demo.flights import LOGISTICS
 from node.demo.hospitals import HEALTHCARE
@@ -15,7 +16,7 @@ from node.demo.scenario import Scenario
 from node.errors import NotFound
 
 SCENARIOS: dict[str, Scenario] = {
-    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES)
+    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES, IMAGES)
 }
 
 

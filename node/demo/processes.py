@@ -8,6 +8,7 @@ Everything stops when the block ends; `keep` leaves it running.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -24,8 +25,9 @@ from node import home, tokens
 from node.chain import embedded
 from node.db import Database
 from node.errors import Conflict, HanseError, NotFinal, NotFound, Refused, Retry, Untrusted
-from node.model import Address, Time
+from node.model import Address, Digest, Time, raw
 from node.settings import Settings
+from node.store import Cid
 
 START_SECONDS = 240.0
 REQUEST_SECONDS = 300.0
@@ -50,6 +52,19 @@ class Person:
 
     def post(self, path: str, body: Any = None, **query: Any) -> Any:
         return self._ask("POST", path, json=body, params=query)
+
+    def block(self, digest: Digest) -> bytes:
+        """The public bytes of a digest, from the node's gateway. Untrusted where they are others."""
+        import httpx2
+
+        url = f"{self.url}/ipfs/{Cid.raw(raw(digest))}?format=raw"
+        answer = httpx2.get(url, timeout=REQUEST_SECONDS)
+        if not answer.is_success:
+            raise Retry(f"{self.name}'s gateway says {answer.status_code}", clause="gateway", seen=url)
+        seen = "0x" + hashlib.sha256(answer.content).hexdigest()
+        if seen != digest:
+            raise Untrusted(f"{self.name} serves other bytes", clause="digest", seen=seen, needed=digest)
+        return bytes(answer.content)
 
     def upload(self, path: str, file: Path, **query: Any) -> Any:
         """POST a file as the body, streamed."""

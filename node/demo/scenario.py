@@ -39,7 +39,8 @@ METRICS: Mapping[Metric, str] = {
 class Decision:
     """What is decided by the model, and what a wrong one costs, in `unit`. The costs are assumptions: say your own.
 
-    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`.
+    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`; of
+    classes, an answer whose chance of being wrong, times `miss`, is over `false_alarm`.
     """
 
     about: str

@@ -95,7 +95,7 @@ def run(folder: Path, show: Show, scenario: Scenario, *, keep: bool = False) -> 
         document["memory_mb"] = alliance.memory_mb()
         document["kept"] = {"folder": str(folder), "processes": alliance.processes} if keep else None
     document["seconds"] = round(time.monotonic() - began, 1)
-    document["held"] = _held(document)
+    document["held"] = _held(scenario, document)
     document["facts"] = facts_of(scenario, document)
     return document
 
@@ -176,14 +176,27 @@ def _train(telling: Telling) -> None:
     state = _watch(first, opened["id"], show)
     document["training"] = {"id": opened["id"], **first.get(f"/trainings/{opened['id']}/result")}
     document["rounds"] = first.get(f"/trainings/{opened['id']}/rounds")
-    show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}...")
+    _attest(telling)
+    attested = f"attested by {len(document['training']['attested'])} of {seats}"
+    show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}..., {attested}")
+
+
+def _attest(telling: Telling) -> None:
+    """Wait until every member has said on chain which model it found, and serves the very bytes."""
+    training, people = telling.document["training"], list(telling.alliance.people.values())
+    path, accounts = f"/trainings/{training['id']}/result", sorted(str(person.account) for person in people)
+    _eventually(lambda: sorted(people[0].get(path)["attested"]) == accounts, "all members to attest the model",
+                seconds=TRAINING_SECONDS)  # fmt: skip
+    training["attested"] = accounts
+    telling.document["model_bytes"] = {person.name: len(person.block(training["model"])) for person in people}
 
 
 def _compare(telling: Telling) -> None:
     document, show = telling.document, telling.show
     show.begin(f"the same with all records in one place, and each {telling.scenario.site} by itself")
     parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
-    found = compared(telling.scenario, parts, document["training"]["id"])
+    training = document["training"]
+    found = compared(telling.scenario, parts, training["id"], telling.owner.block(training["model"]))
     evaluation = document["training"]["evaluation"]
     if evaluation:
         document["accuracy"] = {
@@ -193,7 +206,8 @@ def _compare(telling: Telling) -> None:
     document["comparison"] = found.document(telling.scenario)
     equal = "0x" + hashlib.sha256(found.model).hexdigest() == document["training"]["model"]
     document["federated_equals_pooled"] = equal
-    show.note("the model file is the same to the last bit" if equal else "models differ")
+    averaged = "" if telling.scenario.exact else ": averaging is not pooling"
+    show.note("the model file is the same to the last bit" if equal else f"models differ{averaged}")
 
 
 def _audit(telling: Telling) -> None:
@@ -220,12 +234,15 @@ def _tamper(telling: Telling) -> None:
     telling.show.note(f"found by check {named[0]['check']}, exit code {code}" if named else "NOT FOUND")
 
 
-def _held(document: Document) -> bool:
-    """Whether all of it held: what the exit code says."""
+def _held(scenario: Scenario, document: Document) -> bool:
+    """Whether all of it held: what the exit code says. Of averaging, pooling is not asked to leave the same model; of
+    every scenario, that all members attest one."""
     grant, accuracy = document["grants"][0], document.get("accuracy")
     return all((
         grant["same_bytes"], grant["later_fetch"]["clause"] == "state", len(document["refused"]) == 2,
-        document["federated_equals_pooled"], accuracy is None or accuracy["federated"] == accuracy["pooled"],
+        document["federated_equals_pooled"] or not scenario.exact,
+        len(document["training"]["attested"]) == len(document["members"]) == len(document["model_bytes"]),
+        accuracy is None or accuracy["federated"] == accuracy["pooled"],
         document["audit"]["exit_code"] == 0, document["audit"]["untrusted"] == 0, document["tamper_detected"],
     ))  # fmt: skip
 
