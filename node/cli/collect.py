@@ -11,7 +11,7 @@ from typer import Argument, Option
 from node.cli.frame import Run, noun, verb
 from node.errors import Misuse
 
-app = noun("collect", "Gather the readings of sensors over MQTT into Parquet, judge them, and make a table of them.")
+app = noun("collect", "Gather the readings of sensors over MQTT, judge them, and make a table of them.")
 
 
 @verb(
@@ -76,7 +76,7 @@ def table(
         list[str], Option(metavar="NAME:LOW:HIGH", help="Leave out what a sensor cannot have read.")
     ] = [],
 ) -> Any:
-    """A row for each window of time, a column for each sensor: what is published and trained on."""
+    """A row for each window of time, a column for each sensor, to be published."""
     from node.collect import table as tabled
     from node.windows import Shift, Windows, within_of
 

@@ -37,7 +37,7 @@ def facts_of(scenario: Scenario, document: dict[str, Any]) -> dict[str, Any]:
             "weights": training["weights"],
             "evaluation": training["evaluation"],
         },
-        "comparison": document["comparison"],
+        "comparison": document["comparison"], "collected": [_stream(one) for one in document.get("collected", ())],
         "proved": {
             "federated_equals_pooled": document["federated_equals_pooled"], "attested": len(training["attested"]),
             "tamper_detected": document["tamper_detected"],
@@ -45,6 +45,14 @@ def facts_of(scenario: Scenario, document: dict[str, Any]) -> dict[str, Any]:
         },
         "gas": document["gas"], "seconds": document["seconds"], "held": document["held"],
     }  # fmt: skip
+
+
+def _stream(one: dict[str, Any]) -> dict[str, Any]:
+    """A site's stream: how much of it there was, its quality by sensor, and what the table leaves out."""
+    quality = {name: {d["name"]: round(d["share"], 5) for d in found} for name, found in one["quality"].items()}
+    left_out = {name: one["table"][name] for name in ("twice", "outside", "unknown")}
+    return {"site": one["site"], "messages": one["messages"], "refused": one["readings"]["refused"],
+            "quality": quality, "rows": one["table"]["rows"], "left_out": left_out}  # fmt: skip
 
 
 def features_of(scenario: Scenario) -> list[dict[str, Any]]:

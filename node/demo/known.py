@@ -13,10 +13,11 @@ from node.demo.hospitals import HEALTHCARE
 from node.demo.loans import FINANCE
 from node.demo.machines import MANUFACTURING
 from node.demo.scenario import Scenario
+from node.demo.stations import SENSORS
 from node.errors import NotFound
 
 SCENARIOS: dict[str, Scenario] = {
-    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES, IMAGES)
+    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES, IMAGES, SENSORS)
 }
 
 

@@ -28,9 +28,11 @@ from node.errors import Conflict, HanseError, NotFinal, NotFound, Refused, Retry
 from node.model import Address, Digest, Time, raw
 from node.settings import Settings
 from node.store import Cid
+from node.tables import PARQUET
 
 START_SECONDS = 240.0
 REQUEST_SECONDS = 300.0
+KINDS = {".csv": "text/csv", ".parquet": PARQUET}
 PASSPHRASE = b"a demo's passphrase protects a demo"
 _FAMILIES: dict[str, type[HanseError]] = {
     kind.code: kind for kind in (Refused, Conflict, NotFound, NotFinal, Retry, Untrusted)
@@ -69,7 +71,7 @@ class Person:
     def upload(self, path: str, file: Path, **query: Any) -> Any:
         """POST a file as the body, streamed."""
         with file.open("rb") as stream:
-            headers = {"Content-Type": "text/csv", "Content-Length": str(file.stat().st_size)}
+            headers = {"Content-Type": KINDS[file.suffix], "Content-Length": str(file.stat().st_size)}
             return self._ask("POST", path, content=stream, headers=headers, params=query)
 
     def _ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Any:
@@ -135,6 +137,24 @@ def as_soon_as_known(act: Callable[[], Any], *, seconds: float = 20.0) -> Any:
             if exc.code != "not_found" or time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+def refused(act: Callable[[], Any]) -> dict[str, Any]:
+    """The reason why it was refused; an error where it was not."""
+    try:
+        act()
+    except Refused as no:
+        return no.record()
+    raise AssertionError("this should have been refused")
+
+
+def eventually(holds: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
+    """Wait until it holds. Raises NotFinal, saying `what` was waited for."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            raise NotFinal(f"waited in vain for {what}", clause="deadline")
+        time.sleep(0.1)
 
 
 def _homes(folder: Path, names: Sequence[str], rpc: str) -> dict[str, Path]:

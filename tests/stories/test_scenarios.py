@@ -15,7 +15,7 @@ from federation.simulate import train
 from federation.tables import Table
 from node import models
 from node.cli import run
-from node.demo import SCENARIOS, batteries, digits, farms, flights, hospitals, loans, machines, named
+from node.demo import SCENARIOS, batteries, digits, farms, flights, hospitals, loans, machines, named, streams
 from node.demo import run as tell
 from node.demo.comparison import CLEAR, Comparison, Line, _cost, _without, compared, verdict
 from node.demo.facts import SCHEMA, features_of
@@ -57,6 +57,10 @@ def test_a_package_that_is_not_there_says_how_to_get_it() -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
     scenario = named(name)
+    if scenario.stream is not None:
+        needs_broker(scenario)
+        for site, measured in scenario.measured().items():
+            streams.collected(scenario.stream, site, measured, tmp_path)
     plan, parts = scenario.plan(), scenario.parts(tmp_path)
     assert Plan.decode(plan.encode()) == plan
     assert tuple(parts) == scenario.sites
@@ -66,6 +70,27 @@ def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
         learn, judge = scenario.learnt_and_judged(part.columns())
         assert len(published) == len(learn) + (len(judge) if scenario.holds_out else 0) <= scenario.records
         assert 0.5 / EVERY < len(judge) / (len(learn) + len(judge)) < 1.6 / EVERY
+
+
+def needs_broker(scenario: Scenario) -> None:
+    """A stream goes through a real broker; without one what needs it is left out, and says so."""
+    try:
+        if scenario.stream is not None:
+            streams.mosquitto()
+    except Misuse as no:
+        pytest.skip(f"needs Debian's mosquitto: {no.hint}")
+
+
+def test_stations_said_what_they_measured_and_nothing_for_a_gap() -> None:
+    scenario = named("sensors")
+    assert scenario.stream is not None
+    measured = scenario.measured()
+    assert {site: len(frame) for site, frame in measured.items()} == {"EWR": 2875, "JFK": 2875, "LGA": 2875}
+    said = {site: scenario.stream.messages(site, frame) for site, frame in measured.items()}
+    assert {site: len(messages) for site, messages in said.items()} == {"EWR": 14073, "JFK": 14092, "LGA": 14054}
+    assert said["EWR"][0] == ("EWR/temp", b'{"value": 39.02, "time": "2013-01-01T06:00:00Z"}')
+    values = [json.loads(payload)["value"] for topic, payload in said["EWR"] if topic == "EWR/wind_speed"]
+    assert max(values) > 1_000  # the gust that was never blown is said like any other
 
 
 def test_a_site_with_more_records_than_the_plan_allows_is_noticed(tmp_path: Path) -> None:
@@ -182,6 +207,7 @@ def test_three_villages_share_learn_and_are_audited(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_is_one_command(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_broker(named(name))
     facts = tmp_path / "facts.json"
     assert run(["scenario", "run", name, "--json", "--facts", str(facts)]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -193,6 +219,8 @@ def _check(facts: dict, scenario: Scenario) -> None:  # type: ignore[type-arg]
     assert facts["schema"] == SCHEMA
     assert facts["held"]
     assert facts["proved"]["federated_equals_pooled"] == scenario.exact
-    assert [one["name"] for one in facts["features"]] == [one.name for one in scenario.features]
+    assert facts["proved"]["attested"] == len(facts["sites"])
+    assert facts["features"] == features_of(scenario)
+    assert [one["site"] for one in facts["collected"]] == (list(scenario.sites) if scenario.stream else [])
     assert {line["site"] for line in facts["comparison"]["sites"]} == {site["name"] for site in facts["sites"]}
     assert len(json.dumps(facts)) < 20_000  # a page
