@@ -44,8 +44,8 @@ class Model:
     @property
     def weights(self) -> NDArray[np.float64]:
         """Of a model with one weight for each column: (1 + columns,), intercept first. Empty for any other."""
-        found = self.arrays.get("weights", np.empty(0))
-        return found if found.ndim == 1 else np.empty(0)
+        one_each = named(self.algorithm).shapes.get("weights") == ("1 + columns",)
+        return self.arrays["weights"] if one_each else np.empty(0)
 
 
 def model_of(plan: Plan, state: Any, training: TrainingId) -> Model:

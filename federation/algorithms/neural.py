@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from federation.algorithms import Fitted
 from federation.algorithms.averaging import (
@@ -49,7 +51,7 @@ class NeuralParams:
         if not self.features or min(self.hidden, default=1) < 1:
             raise Refused("no network", clause="plan", seen=self.hidden, needed="features, layers of 1 unit or more")
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the table's columns."""
         return columns_of(self.features)
@@ -59,7 +61,7 @@ class NeuralParams:
         """Of the target; none of a quantity."""
         return self.target.levels if isinstance(self.target, Classes) else ()
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Units from the columns to the answers."""
         return (len(self.columns), *self.hidden, len(self.levels) or 1)
@@ -110,7 +112,14 @@ def gradient(params: NeuralParams, weights: Reals, table: Table) -> Reals:
 
 
 def train(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: Pull) -> tuple[Reals, int]:
-    """Gradient steps over shuffled batches; what they change, and over how many records."""
+    """Gradient steps over shuffled batches; what they change, and over how many records.
+
+    On one thread: products of batches are so small that more of them only wait for each other."""
+    with threadpool_limits(1):
+        return _trained(params, weights, table, seed, pull), len(table)
+
+
+def _trained(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: Pull) -> Reals:
     plan, current = params.averaging, weights.copy()
     for epoch in range(plan.epochs):
         order = shuffled(seed * plan.epochs + epoch, len(table))
@@ -120,7 +129,7 @@ def train(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: P
             if pull.control is not None:
                 slope += pull.control
             current -= plan.rate * (slope + pull.proximal * (current - weights))
-    return current - weights, len(table)
+    return current - weights
 
 
 def outputs(params: NeuralParams, state: AveragingState, table: Table) -> Reals:

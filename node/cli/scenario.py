@@ -1,4 +1,4 @@
-"""`hanse scenario`: five domains, each a whole alliance from one command, and what learning together came to."""
+"""`hanse scenario`: each a whole alliance from one command, and what learning together came to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from node.cli.frame import Run, noun, verb
 from node.cli.output import Outcome
 from node.errors import Misuse
 
-app = noun("scenario", "Five domains on real records: share, learn together, audit, and see whether it was worth it.")
+app = noun("scenario", "Real records by site: share, learn together, audit, and see whether it was worth it.")
 
 
 @verb(app, "list", example="hanse scenario list")
@@ -83,9 +83,11 @@ def _rendered(facts: dict[str, Any]) -> str:
     cost, proved = found["everybody"]["cost"], facts["proved"]
     costs = ", ".join(f"{name.replace('_', ' ')} {cost[name]:,.1f}" for name in ("federated", "alone", "no_model"))
     lines = (
+        *((f"{one['site']}'s sensors", _stream(one)) for one in facts["collected"]),
         ("verdict", found["verdict"]),
         (f"{unit} per 100 decisions", costs),
         ("federated = pooled", "to the last bit" if proved["federated_equals_pooled"] else "no"),
+        ("one model", f"attested by {proved['attested']} of {len(facts['sites'])} {facts['site']} nodes"),
         ("audit", f"{proved['audit']['checks']} checks, {proved['audit']['untrusted']} untrusted"),
         ("one bit flipped", "found" if proved["tamper_detected"] else "NOT FOUND"),
         ("took", f"{facts['seconds']} s"),
@@ -96,6 +98,17 @@ def _rendered(facts: dict[str, Any]) -> str:
         closing.add_row(*line)
     console.print(closing)
     return console.export_text(styles=sys.stdout.isatty())
+
+
+def _stream(one: dict[str, Any]) -> str:
+    """How much of a site's stream there was, and where it falls shortest of what it should be."""
+    name, dimension, share = min(
+        ((name, dimension, share) for name, shares in one["quality"].items() for dimension, share in shares.items()),
+        key=lambda found: found[2],
+    )
+    outside = one["left_out"]["outside"]
+    return (f"{one['messages']:,} messages over MQTT, {one['rows']:,} rows; {outside} readings cannot be; "
+            f"{dimension} of {name} {100 * share:.1f} %")  # fmt: skip
 
 
 def _score(value: float | None) -> str:

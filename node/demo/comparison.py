@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from federation import portable
-from federation.algorithms import linear, logistic, poisson
+from federation.algorithms import linear, logistic, neural, poisson
+from federation.algorithms.averaging import AveragingState, pack
 from federation.simulate import pooled
 from federation.tables import Table
 from federation.vectors import Reals
 from node import models
 from node.demo.scenario import METRICS, Decision, Part, Scenario
+from node.errors import Misuse
 from node.model import TrainingId
 from node.sums import Plan
 
@@ -80,18 +82,22 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A model's answers: log-odds of the first label, or the quantity expected."""
+    """A model's answers: log-odds of the first label, the quantity expected, or the chance of each class."""
 
     answers: Callable[[Table], Reals]
 
 
-def compared(scenario: Scenario, parts: Mapping[str, Part], training: TrainingId) -> Comparison:
-    """Train pooled and each alone here, and judge all; federated is pooled, as the model file shows."""
+def compared(
+    scenario: Scenario, parts: Mapping[str, Part], training: TrainingId, model: bytes | None = None
+) -> Comparison:
+    """Train pooled and each alone here, and judge all. `model`: the file that the members' training left, asked where
+    federated is not pooled (`exact`), and there needed: Misuse without."""
     columns = {site: part.columns() for site, part in parts.items()}
     split = {site: scenario.learnt_and_judged(found) for site, found in columns.items()}
     whole, plan = scenario.one_place(), scenario.plan()
     state = _trained(scenario, whole, list(split.values()))
-    shared = together = _of_state(whole, state)
+    together = _of_state(whole, state)
+    shared = together if scenario.exact else _of_file(plan, model)
     own = {site: _of_state(whole, _trained(scenario, whole, [tables])) for site, tables in split.items()}
     lines = tuple(_line(scenario, site, *tables, shared, together, [own[site]]) for site, tables in split.items())
     judged = _joined([out for _, out in split.values()])
@@ -127,10 +133,18 @@ def _of_state(plan: Plan, state: Any) -> _Judged:
     return _Judged(lambda table: answers(plan.params, state, table))
 
 
+def _of_file(plan: Plan, model: bytes | None) -> _Judged:
+    if model is None:
+        raise Misuse("averaging is not pooling: the members' own model is judged", clause="model", needed="its file")
+    weights = models.decode_model(model).arrays["weights"]
+    return _of_state(plan, AveragingState(pack(weights)))
+
+
 _ANSWERS: dict[str, Callable[[Any, Any, Table], Reals]] = {
     "logistic": logistic.scores,
     "ridge": linear.predictions,
     "poisson": poisson.predictions,
+    "neural": neural.chances,
 }
 
 
@@ -141,7 +155,7 @@ def _line(
     scores = [_score(scenario, answers, judge.target) for answers in every]
     costs = [_cost(scenario.decision, answers, judge.target) for answers in every]
     cost = {"federated": costs[0], "pooled": costs[1], "alone": math.fsum(costs[2:]) / len(costs[2:]),
-            "no_model": _without(scenario.decision, judge.target)}  # fmt: skip
+            "no_model": _without(scenario, judge.target)}  # fmt: skip
     alone = _average(scores[2:]) if scores[2:] and None not in scores[2:] else None
     return Line(site, len(judge), len(learn), scores[0], scores[1], alone, cost)
 
@@ -171,13 +185,21 @@ def _score(scenario: Scenario, answers: Reals, target: Reals) -> float | None:
 
 
 def _cost(decision: Decision, answers: Reals, target: Reals) -> float:
-    """Of 100 decisions."""
+    """Of 100 decisions. Of classes: the alarm costs what it costs, whether or not the answer would have been right."""
+    if answers.ndim == 2:
+        asked = decision.miss * (1.0 - answers.max(axis=1)) > decision.false_alarm
+        wrong = answers.argmax(axis=1) != target
+        return float(100 * np.where(asked, decision.false_alarm, decision.miss * wrong).mean())
     alarm, bad = _alarms(decision, answers), _bad(decision, target)
     return float(100 * (decision.miss * (bad & ~alarm).mean() + decision.false_alarm * (alarm & ~bad).mean()))
 
 
-def _without(decision: Decision, target: Reals) -> float:
-    """With no model: the alarm always or never, whichever costs less."""
+def _without(scenario: Scenario, target: Reals) -> float:
+    """With no model: the alarm always, or never (of classes: always the commonest), whichever costs less."""
+    decision = scenario.decision
+    if scenario.metric == "share":
+        missed = 1.0 - np.unique(target, return_counts=True)[1].max() / len(target)
+        return float(100 * min(decision.miss * missed, decision.false_alarm))
     bad = _bad(decision, target).mean()
     return float(100 * min(decision.miss * bad, decision.false_alarm * (1 - bad)))
 

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from federation import records as plain_records
 from federation.algorithms import held_out
 from federation.tables import Columns, Feature, Table
-from node.errors import Untrusted
+from node import tables
+from node.demo.streams import Stream, table_of
+from node.errors import Misuse, Untrusted
 from node.sums import Plan, plan_of
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ METRICS: Mapping[Metric, str] = {
 class Decision:
     """What is decided by the model, and what a wrong one costs, in `unit`. The costs are assumptions: say your own.
 
-    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`.
+    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`; of
+    classes, an answer whose chance of being wrong, times `miss`, is over `false_alarm`.
     """
 
     about: str
@@ -52,13 +55,13 @@ class Decision:
 
 @dataclass(frozen=True)
 class Part:
-    """One site's records: what it publishes, and what it keeps out where the plan holds nothing out."""
+    """One site's records, CSV or Parquet: what it publishes, and what it keeps out where the plan holds nothing out."""
 
     published: Path
     kept: Path | None
 
     def columns(self) -> dict[str, Any]:
-        """All of them, as text."""
+        """All of them."""
         return columns_of([path for path in (self.published, self.kept) if path])
 
 
@@ -67,7 +70,8 @@ class Scenario:
     """`sites` are values of `column` in what `load` returns; `site` and `sites_word` what one and many are called.
 
     `records`: the most of one site, public, part of the plan. `params`: the algorithm's beside features and target.
-    `cap`: which records are left out, in words, empty for none. `purpose` is offered, `other` is not.
+    `cap`: which records are left out, in words, empty for none. `purpose` is offered, `other` is not. `stream`: what
+    `load` returns is said over MQTT, and collected, before there is a table.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Scenario:
     params: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     cap: str = ""
+    stream: Stream | None = None
 
     @property
     def holds_out(self) -> bool:
@@ -123,23 +128,40 @@ class Scenario:
         return self.plan(members=1, records=len(self.sites) * self.records)
 
     def parts(self, folder: Path) -> dict[str, Part]:
-        """Each site's records as CSV files in `folder`. Untrusted where a site has more than the plan allows."""
+        """Each site's records as files in `folder`. Untrusted where a site has more than the plan allows, Misuse where
+        its stream was not collected there."""
+        return {site: self._part(frame, site, folder) for site, frame in self._frames(folder).items()}
+
+    def measured(self) -> dict[str, pd.DataFrame]:
+        """What there is of each site."""
         frame = self.load()
-        return {site: self._part(frame[frame[self.column] == site], site, folder) for site in self.sites}
+        return {site: frame[frame[self.column] == site] for site in self.sites}
+
+    def _frames(self, folder: Path) -> dict[str, pd.DataFrame]:
+        import pandas as pd
+
+        if self.stream is None:
+            return self.measured()
+        found = {site: table_of(folder, site) for site in self.sites}
+        missing = [path.name for path in found.values() if not path.exists()]
+        if missing:
+            raise Misuse("the streams of this scenario were not collected", clause="stream", seen=missing,
+                         needed="what `streams.collected` writes")  # fmt: skip
+        return {site: pd.DataFrame(columns_of([path])) for site, path in found.items()}
 
     def _part(self, frame: pd.DataFrame, site: str, folder: Path) -> Part:
         if not 0 < len(frame) <= self.records:
             raise Untrusted("a site has no records, or too many", clause="records", seen=len(frame),
                             needed=f"1 to {self.records} of {site}")  # fmt: skip
-        stem = folder / site.lower().replace(" ", "-")
-        published, kept = stem.with_suffix(".csv"), stem.with_suffix(".held-out.csv")
-        frame.to_csv(published, index=False)
+        stem, kind = folder / site.lower().replace(" ", "-"), ".parquet" if self.stream else ".csv"
+        published, kept = stem.with_suffix(kind), stem.with_suffix(f".held-out{kind}")
+        _write(frame, published)
         if self.holds_out:
             return Part(published, None)
         plan = self.plan()
         out = held_out.chosen(plan.steps.prepare(plan.params, columns_of([published])), EVERY)
-        frame[~out].to_csv(published, index=False)
-        frame[out].to_csv(kept, index=False)
+        _write(frame[~out], published)
+        _write(frame[out], kept)
         return Part(published, kept)
 
     def learnt_and_judged(self, columns: Columns) -> tuple[Table, Table]:
@@ -151,8 +173,17 @@ class Scenario:
 
 
 def columns_of(paths: list[Path]) -> dict[str, Any]:
-    """All cells of CSV files by column, as text."""
-    import pandas as pd
+    """All cells of tables of the same columns, by column, as a node reads them."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        with path.open("rb") as file:
+            for name, cells in tables.columns(file).items():
+                found.setdefault(name, []).extend(cells)
+    return found
 
-    frame = pd.concat([pd.read_csv(path, dtype=str) for path in paths], ignore_index=True)
-    return {str(name): frame[name].tolist() for name in frame.columns}
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        tables.write_parquet(path, {str(name): frame[name].tolist() for name in frame.columns})

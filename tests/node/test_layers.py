@@ -11,7 +11,7 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
-        "development_keys", "encryption", "patricia", "cards", "readings",
+        "development_keys", "encryption", "patricia", "cards", "readings", "windows",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer", "mqtt"},
     "joints": {

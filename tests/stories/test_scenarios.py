@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from federation.algorithms import neural
+from federation.simulate import train
+from federation.tables import Table
+from node import models
 from node.cli import run
-from node.demo import SCENARIOS, batteries, farms, flights, hospitals, loans, machines, named
+from node.demo import SCENARIOS, batteries, digits, farms, flights, hospitals, loans, machines, named, streams
 from node.demo import run as tell
-from node.demo.comparison import CLEAR, Comparison, Line, _cost, compared, verdict
-from node.demo.facts import SCHEMA, facts_of
+from node.demo.comparison import CLEAR, Comparison, Line, _cost, _without, compared, verdict
+from node.demo.facts import SCHEMA, facts_of, features_of
 from node.demo.packaged import Packaged
 from node.demo.pages import Page
 from node.demo.scenario import EVERY, Decision, Scenario, columns_of
@@ -24,7 +29,7 @@ from node.paper.scenario import Tells, scenario_of
 from node.sums import Plan
 
 SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE,
-           batteries.SOURCE]  # fmt: skip
+           batteries.SOURCE, digits.SOURCE]  # fmt: skip
 TRAINING = TrainingId("0x" + "11" * 32)
 
 
@@ -55,6 +60,10 @@ def test_a_package_that_is_not_there_says_how_to_get_it() -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
     scenario = named(name)
+    if scenario.stream is not None:
+        needs_broker(scenario)
+        for site, measured in scenario.measured().items():
+            streams.collected(scenario.stream, site, measured, tmp_path)
     plan, parts = scenario.plan(), scenario.parts(tmp_path)
     assert Plan.decode(plan.encode()) == plan
     assert tuple(parts) == scenario.sites
@@ -64,6 +73,27 @@ def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
         learn, judge = scenario.learnt_and_judged(part.columns())
         assert len(published) == len(learn) + (len(judge) if scenario.holds_out else 0) <= scenario.records
         assert 0.5 / EVERY < len(judge) / (len(learn) + len(judge)) < 1.6 / EVERY
+
+
+def needs_broker(scenario: Scenario) -> None:
+    """A stream goes through a real broker; without one what needs it is left out, and says so."""
+    try:
+        if scenario.stream is not None:
+            streams.mosquitto()
+    except Misuse as no:
+        pytest.skip(f"needs Debian's mosquitto: {no.hint}")
+
+
+def test_stations_said_what_they_measured_and_nothing_for_a_gap() -> None:
+    scenario = named("sensors")
+    assert scenario.stream is not None
+    measured = scenario.measured()
+    assert {site: len(frame) for site, frame in measured.items()} == {"EWR": 2875, "JFK": 2875, "LGA": 2875}
+    said = {site: scenario.stream.messages(site, frame) for site, frame in measured.items()}
+    assert {site: len(messages) for site, messages in said.items()} == {"EWR": 14073, "JFK": 14092, "LGA": 14054}
+    assert said["EWR"][0] == ("EWR/temp", b'{"value": 39.02, "time": "2013-01-01T06:00:00Z"}')
+    values = [json.loads(payload)["value"] for topic, payload in said["EWR"] if topic == "EWR/wind_speed"]
+    assert max(values) > 1_000  # the gust that was never blown is said like any other
 
 
 def test_a_site_with_more_records_than_the_plan_allows_is_noticed(tmp_path: Path) -> None:
@@ -76,7 +106,52 @@ def test_a_name_that_is_not_known() -> None:
         named("astrology")
 
 
+def test_offices_saw_different_digits_and_always_the_same_ones() -> None:
+    labels = np.repeat(np.arange(10), 500)
+    whose = digits.drawn(labels, 5)
+    assert np.array_equal(whose, digits.drawn(labels, 5))
+    table = np.array([np.bincount(labels[whose == office], minlength=10) for office in range(5)])
+    assert (table.sum(axis=0) == 500).all()
+    assert table.sum(axis=1).tolist() == [1343, 875, 834, 1153, 795]
+    assert table.min() < 10 < 200 < table.max()
+
+
+def test_pixels_are_said_once() -> None:
+    (said,) = features_of(named("images"))
+    assert (said["name"], said["many"], said["high"]) == ("p0", 784, 255)
+    assert len(features_of(named("healthcare"))) == 13
+
+
 # --- the comparison ---
+
+
+def test_what_averaging_left_is_judged_and_not_taken_from_pooling(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="averaging is not pooling"):
+        compared(small_images(), small_images().parts(tmp_path), TRAINING)
+    scenario, plan = small_images(), small_images().plan()
+    parts = scenario.parts(tmp_path)
+    tables = {site: scenario.learnt_and_judged(part.columns())[0] for site, part in parts.items()}
+    state = train(plan.steps, plan.params, list(tables.values()), rand=os.urandom).state
+    found = compared(scenario, parts, TRAINING, models.encode_model(plan, state, TRAINING))
+    judged = scenario.learnt_and_judged(columns_of([part.kept for part in parts.values() if part.kept]))
+    whole = Table(np.concatenate([one.values for one in judged]), np.concatenate([one.target for one in judged]))
+    right = (neural.chances(plan.params, state, whole).argmax(axis=1) == whole.target).mean()
+    assert found.everybody.federated == pytest.approx(right)
+    assert found.everybody.federated != found.everybody.pooled
+
+
+def small_images() -> Scenario:
+    """Every tenth digit of three offices, one short round."""
+    params = {"hidden": [8], "averaging": {"rounds": 1, "rate": 0.05}}
+    return replace(digits.IMAGES, load=lambda: digits.records()[::10], sites=digits.OFFICES[:3], params=params)
+
+
+def test_a_person_is_asked_where_a_wrong_class_costs_more() -> None:
+    decision, scenario = Decision("", "", miss=100.0, false_alarm=5.0, unit="cent"), named("images")
+    chances, labels = np.array([[0.99, 0.01], [0.97, 0.03], [0.9, 0.1], [0.1, 0.9]]), np.array([0.0, 1.0, 1.0, 1.0])
+    assert _cost(decision, chances, labels) == pytest.approx(100 * (0.0 + 100.0 + 5.0 + 5.0) / 4)
+    assert _without(replace(scenario, decision=decision), labels) == 500.0
+    assert _without(replace(scenario, decision=replace(decision, false_alarm=50.0)), labels) == 2500.0
 
 
 def test_plants_with_few_records_gain_most(tmp_path: Path) -> None:
@@ -156,6 +231,7 @@ def test_three_villages_share_learn_and_are_audited(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_is_one_command(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_broker(named(name))
     facts = tmp_path / "facts.json"
     assert run(["scenario", "run", name, "--json", "--facts", str(facts)]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -167,7 +243,9 @@ def _check(facts: dict, scenario: Scenario) -> None:  # type: ignore[type-arg]
     assert facts["schema"] == SCHEMA
     assert facts["held"]
     assert facts["proved"]["federated_equals_pooled"] == scenario.exact
-    assert [one["name"] for one in facts["features"]] == [one.name for one in scenario.features]
+    assert facts["proved"]["attested"] == len(facts["sites"])
+    assert facts["features"] == features_of(scenario)
+    assert [one["site"] for one in facts["collected"]] == (list(scenario.sites) if scenario.stream else [])
     assert {line["site"] for line in facts["comparison"]["sites"]} == {site["name"] for site in facts["sites"]}
     assert len(json.dumps(facts)) < 20_000  # a page
     assert scenario_of(json.dumps(facts).encode()).held
