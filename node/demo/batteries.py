@@ -3,7 +3,7 @@
 Each cell aged at its own temperature and load, so a cell's past says more of its future than the others do. It is here
 to be seen to fail: a scenario that only ever showed gains would be an advertisement.
 
-    BATTERIES.parts(folder)                       # {"B0005": Part(...), ...}
+    BATTERIES.parts(folder)                       # {"B0005": Path(...), ...}
 """
 
 from __future__ import annotations

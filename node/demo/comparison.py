@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from federation.simulate import pooled
 from federation.tables import Table
 from federation.vectors import Reals
 from node import models
-from node.demo.scenario import METRICS, Decision, Part, Scenario
+from node.demo.scenario import METRICS, Decision, Scenario, columns_of
 from node.errors import Misuse
 from node.model import TrainingId
 from node.sums import Plan
@@ -88,17 +89,16 @@ class _Judged:
 
 
 def compared(
-    scenario: Scenario, parts: Mapping[str, Part], training: TrainingId, model: bytes | None = None
+    scenario: Scenario, parts: Mapping[str, Path], training: TrainingId, model: bytes | None = None
 ) -> Comparison:
     """Train pooled and each alone here, and judge all. `model`: the file that the members' training left, asked where
     federated is not pooled (`exact`), and there needed: Misuse without."""
-    columns = {site: part.columns() for site, part in parts.items()}
-    split = {site: scenario.learnt_and_judged(found) for site, found in columns.items()}
+    split = {site: scenario.learnt_and_judged(columns_of(path)) for site, path in parts.items()}
     whole, plan = scenario.one_place(), scenario.plan()
-    state = _trained(scenario, whole, list(split.values()))
+    state = _trained(whole, list(split.values()))
     together = _of_state(whole, state)
     shared = together if scenario.exact else _of_file(plan, model)
-    own = {site: _of_state(whole, _trained(scenario, whole, [tables])) for site, tables in split.items()}
+    own = {site: _of_state(whole, _trained(whole, [tables])) for site, tables in split.items()}
     lines = tuple(_line(scenario, site, *tables, shared, together, [own[site]]) for site, tables in split.items())
     judged = _joined([out for _, out in split.values()])
     learnt = _joined([learn for learn, _ in split.values()])
@@ -120,9 +120,8 @@ def verdict(found: Comparison, scenario: Scenario) -> str:
     return f"{words}; {means}" + (f"; {', '.join(found.harmed)} would do better alone" if harmed else "")
 
 
-def _trained(scenario: Scenario, plan: Plan, tables: Sequence[tuple[Table, Table]]) -> Any:
-    learnt = [table for pair in tables for table in (pair if scenario.holds_out else pair[:1])]
-    return pooled(plan.steps, plan.params, _joined(learnt)).state
+def _trained(plan: Plan, tables: Sequence[tuple[Table, Table]]) -> Any:
+    return pooled(plan.steps, plan.params, _joined([table for pair in tables for table in pair])).state
 
 
 def _of_state(plan: Plan, state: Any) -> _Judged:
@@ -137,7 +136,7 @@ def _of_file(plan: Plan, model: bytes | None) -> _Judged:
     if model is None:
         raise Misuse("averaging is not pooling: the members' own model is judged", clause="model", needed="its file")
     weights = models.decode_model(model).arrays["weights"]
-    return _of_state(plan, AveragingState(pack(weights)))
+    return _of_state(Plan(plan.title, "neural", plan.params.model), AveragingState(pack(weights)))
 
 
 _ANSWERS: dict[str, Callable[[Any, Any, Table], Reals]] = {

@@ -4,7 +4,7 @@ Nothing in the records says where they were written, so which office has which i
 office from Dirichlet(0.5), as in Hsu et al. 2019, by numpy's frozen generator. What an office hardly ever saw, it
 cannot learn alone. The network is Flatten, Dense 128 (relu), Dense 10.
 
-    IMAGES.parts(folder)                          # {"North": Part(...), ...}
+    IMAGES.parts(folder)                          # {"North": Path(...), ...}
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ IMAGES = Scenario(
     about="MNIST's handwritten digits", offer="Digits",
     cap="5,000 digits of 70,000; which office has which is drawn",
     records=RECORDS, features=FEATURES, target={"name": "digit", "levels": list(DIGITS)},
-    algorithm="neural", metric="share",
+    algorithm="neural-held-out", metric="share",
     params={"hidden": [128], "averaging": {"rounds": 6, "epochs": 3, "rate": 0.05, "batch": 20}},
     units={},
     decision=Decision(

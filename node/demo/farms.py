@@ -2,7 +2,7 @@
 
 A harvest is a product of powers of what went into it (Cobb and Douglas 1928), so what is learnt from are logarithms.
 
-    AGRICULTURE.parts(folder)                     # {"ciwangi": Part(...), ...}
+    AGRICULTURE.parts(folder)                     # {"ciwangi": Path(...), ...}
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The package has them as a compressed pickle and in no other form. A pickle is a program: this one is read only after its
 digest was found to be the one written down here, as the package's own code is trusted by the digests of a lock file.
 
-    FINANCE.parts(folder)                         # {"Midwest": Part(...), ...}
+    FINANCE.parts(folder)                         # {"Midwest": Path(...), ...}
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ SENSORS = Scenario(
     about="what its station measured", offer="Weather by the hour",
     cap=f"{len(STREAM.sensors)} sensors of a station, the first {DAYS} days of 2013",
     records=RECORDS, features=FEATURES, target={"name": AHEAD.column, "low": -40, "high": 130},
-    algorithm="ridge", metric="r2",
+    algorithm="ridge-held-out", metric="r2",
     units={"temp": "°F", BEFORE.column: "°F", AHEAD.column: "°F", "dewp": "°F", "humid": "%", "wind_speed": "mph",
            "pressure": "hPa"},
     decision=Decision(

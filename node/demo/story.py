@@ -21,7 +21,7 @@ from node.demo.facts import facts_of
 from node.demo.lying import lying_gateway
 from node.demo.pages import Page, write_page
 from node.demo.processes import Alliance, Person, as_soon_as_known, eventually, refused, started
-from node.demo.scenario import Part, Scenario
+from node.demo.scenario import Scenario
 from node.demo.streams import collected, mosquitto
 from node.errors import NotFinal, Retry
 from node.tables import describe
@@ -134,13 +134,11 @@ def _publish(telling: Telling) -> None:
     show.note(f"{sum(d['records'] for d in made)} records in {len(made)} datasets")
 
 
-def _published(person: Person, part: Part, scenario: Scenario) -> Document:
+def _published(person: Person, part: Path, scenario: Scenario) -> Document:
     offer = {"title": f"{scenario.offer}, {person.name}", "purpose": [scenario.purpose], "use": ["read", "train"],
              "days": 90}  # fmt: skip
-    made = person.upload("/datasets", part.published, **offer)
-    kept = str(part.kept) if part.kept else None
-    rows = describe(part.published).rows
-    return {"member": person.name, "records": rows, "file": str(part.published), "kept": kept, **made}
+    made = person.upload("/datasets", part, **offer)
+    return {"member": person.name, "records": describe(part).rows, "file": str(part), **made}
 
 
 def _share(telling: Telling) -> None:
@@ -218,7 +216,7 @@ def _attest(telling: Telling) -> None:
 def _compare(telling: Telling) -> None:
     document, show = telling.document, telling.show
     show.begin(f"the same with all records in one place, and each {telling.scenario.site} by itself")
-    parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
+    parts = {dataset["member"]: Path(dataset["file"]) for dataset in document["datasets"]}
     training = document["training"]
     found = compared(telling.scenario, parts, training["id"], telling.owner.block(training["model"]))
     evaluation = document["training"]["evaluation"]

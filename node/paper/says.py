@@ -17,6 +17,10 @@ SAME = 0.005
 """A difference in shares that is none: half a case of a hundred, or of an error's size."""
 
 
+ASKED = 20
+"""More inputs than these nobody types."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the comparison: `share` fills its bar; `second`: its other figure, of `Says.heads`."""
@@ -145,6 +149,9 @@ class Says:
         return self._card.kind in ("chance", "classes")
 
     def command(self) -> str:
+        """That asks the model: about values in the middle, or of many inputs about the rows of a file."""
+        if len(self._card.inputs) > ASKED:
+            return f"hanse training predict {self._facts.training[:10]} rows.csv --out answers.csv"
         values = []
         for one in self._card.inputs:
             value = one.levels[0] if one.levels else number(((one.low or 0.0) + (one.high or 0.0)) / 2)

@@ -105,6 +105,14 @@ def test_the_page_says_what_the_facts_are() -> None:
     assert "--set load=5 \\ --set kind=a" in text
 
 
+def test_many_inputs_are_asked_about_in_a_file() -> None:
+    one = facts().card.inputs[0]
+    card = replace(facts().card, curves=(), importance=(), inputs=tuple(replace(one, name=f"p{i}") for i in range(784)))
+    text = Tags(page(replace(facts(), card=card))).text
+    assert "--set" not in text
+    assert "rows.csv --out answers.csv" in text
+
+
 def test_what_is_not_known_is_said() -> None:
     bare = facts("number", whole=False)
     text = " ".join(Tags(page(bare)).text.split())

@@ -13,7 +13,7 @@ import pytest
 from federation.algorithms import neural
 from federation.simulate import train
 from federation.tables import Table
-from node import models
+from node import models, tables
 from node.cli import run
 from node.demo import SCENARIOS, batteries, digits, farms, flights, hospitals, loans, machines, named, streams
 from node.demo import run as tell
@@ -69,9 +69,8 @@ def test_every_site_fits_its_plan(name: str, tmp_path: Path) -> None:
     assert tuple(parts) == scenario.sites
     assert len(parts) >= 3
     for part in parts.values():
-        published = plan.steps.prepare(plan.params, columns_of([part.published]))
-        learn, judge = scenario.learnt_and_judged(part.columns())
-        assert len(published) == len(learn) + (len(judge) if scenario.holds_out else 0) <= scenario.records
+        learn, judge = scenario.learnt_and_judged(columns_of(part))
+        assert len(learn) + len(judge) == tables.describe(part).rows <= scenario.records
         assert 0.5 / EVERY < len(judge) / (len(learn) + len(judge)) < 1.6 / EVERY
 
 
@@ -130,13 +129,14 @@ def test_what_averaging_left_is_judged_and_not_taken_from_pooling(tmp_path: Path
         compared(small_images(), small_images().parts(tmp_path), TRAINING)
     scenario, plan = small_images(), small_images().plan()
     parts = scenario.parts(tmp_path)
-    tables = {site: scenario.learnt_and_judged(part.columns())[0] for site, part in parts.items()}
-    state = train(plan.steps, plan.params, list(tables.values()), rand=os.urandom).state
+    made = [plan.steps.prepare(plan.params, columns_of(part)) for part in parts.values()]
+    state = train(plan.steps, plan.params, made, rand=os.urandom).state
     found = compared(scenario, parts, TRAINING, models.encode_model(plan, state, TRAINING))
-    judged = scenario.learnt_and_judged(columns_of([part.kept for part in parts.values() if part.kept]))
-    whole = Table(np.concatenate([one.values for one in judged]), np.concatenate([one.target for one in judged]))
-    right = (neural.chances(plan.params, state, whole).argmax(axis=1) == whole.target).mean()
+    whole = Table(np.concatenate([one.values for one in made]), np.concatenate([one.target for one in made]))
+    _, judged = plan.params.split(whole)
+    right = (neural.chances(plan.params.model, state.model, judged).argmax(axis=1) == judged.target).mean()
     assert found.everybody.federated == pytest.approx(right)
+    assert models.evaluation_of(plan, state).accuracy == pytest.approx(right)
     assert found.everybody.federated != found.everybody.pooled
 
 
