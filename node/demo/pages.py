@@ -27,16 +27,21 @@ class Page:
     language: str = "en"
 
 
-def write_page(folder: Path, person: Person, scenario: Scenario, facts: dict[str, Any], page: Page) -> None:
-    """Raises Retry, with what the command said, where it could not be written."""
+def write_page(
+    folder: Path, person: Person, scenario: Scenario, facts: dict[str, Any], page: Page, own: Path
+) -> None:  # fmt: skip
+    """`own`: the person's records, to be ranked. Raises Retry, with what the command said, where it could not be
+    written."""
     told = folder / "facts.json"
     told.write_text(json.dumps(facts), encoding="utf-8")
     command = [sys.executable, "-m", "node.cli", "training", "result", facts["training"]["id"], "--facts", str(told),
                "--home", str(person.home), "--passphrase-file", str(folder / "passphrase"), "--json",
                "--report", str(page.path.absolute()), "--language", page.language]  # fmt: skip
+    cost = scenario.decision
     if scenario.metric == "area":
-        cost = scenario.decision
         command += ["--cost-miss", str(cost.miss), "--cost-alarm", str(cost.false_alarm)]
+    if scenario.metric != "share" and own.suffix == ".csv":
+        command += ["--score", str(own), "--allow-missing"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PAGE_SECONDS, check=False)
     if done.returncode:
         raise Retry(f"the report was not written: {done.stdout[-500:]} {done.stderr[-500:]}", clause="report",

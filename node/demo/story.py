@@ -105,7 +105,8 @@ def run(
         document["held"] = _held(scenario, document)
         document["facts"] = facts_of(scenario, document)
         if page is not None:
-            write_page(folder, telling.owner, scenario, document["facts"], page)
+            own = Path(document["datasets"][0]["file"])
+            write_page(folder, telling.owner, scenario, document["facts"], page, own)
     return document
 
 

@@ -20,5 +20,10 @@ def number(value: float, *, exact: bool = False) -> str:
     return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
 
 
+def typed(value: float) -> str:
+    """Three digits that count, as a command takes them."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
 def p_value(value: float | None) -> str:
     return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"

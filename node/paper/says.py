@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from node.cards import Course, Quality, Weighing
 from node.paper.facts import Action, Facts
-from node.paper.numbers import number, p_value, percent
+from node.paper.numbers import number, p_value, percent, typed
 
 GOOD, FAIR = 0.05, 0.12
 """Up to which error of calibration chances are called trustworthy, and roughly so."""
@@ -154,7 +154,7 @@ class Says:
             return f"hanse training predict {self._facts.training[:10]} rows.csv --out answers.csv"
         values = []
         for one in self._card.inputs:
-            value = one.levels[0] if one.levels else number(((one.low or 0.0) + (one.high or 0.0)) / 2)
+            value = one.levels[0] if one.levels else typed(((one.low or 0.0) + (one.high or 0.0)) / 2)
             values.append(f"--set {shlex.quote(f'{one.name}={value}')}")
         return " \\\n  ".join([f"hanse training predict {self._facts.training[:10]}", *values])
 

@@ -105,6 +105,12 @@ def test_the_page_says_what_the_facts_are() -> None:
     assert "--set load=5 \\ --set kind=a" in text
 
 
+def test_a_command_has_no_commas_in_its_numbers() -> None:
+    one = replace(facts().card.inputs[0], low=900.0, high=1100.0)
+    card = replace(facts().card, curves=(), inputs=(one,))
+    assert f"--set {one.name}=1000" in Tags(page(replace(facts(), card=card))).text
+
+
 def test_many_inputs_are_asked_about_in_a_file() -> None:
     one = facts().card.inputs[0]
     card = replace(facts().card, curves=(), importance=(), inputs=tuple(replace(one, name=f"p{i}") for i in range(784)))
