@@ -8,6 +8,9 @@ import pytest
 
 from federation import records
 from federation.algorithms.boosting import BoostingParams
+from federation.algorithms.held_out import HeldOutParams
+from federation.algorithms.linear import RidgeParams
+from federation.algorithms.logistic import LogisticParams
 from federation.errors import Untrusted
 from federation.securesum import Address
 from federation.tables import Classes, Feature, Quantity
@@ -105,3 +108,13 @@ def test_one_of_several_records_is_told_by_its_fields():
         assert records.load(BoostingParams, records.dump(params)) == params
     with pytest.raises(Untrusted, match="target does not have the fields"):
         records.parse(BoostingParams, {"features": [], "target": {"of": "y"}, "members": 3, "records": 10})
+
+
+def test_a_generic_record_is_read_as_what_it_is_of():
+    params = HeldOutParams(RidgeParams((Feature("x"),), Quantity("y", 0, 1), members=3, records=9))
+    text = records.dump(params)
+    assert records.load(HeldOutParams[RidgeParams], text) == params
+    with pytest.raises(Untrusted, match=r"HeldOutParams\.model\.target does not have the fields"):
+        records.load(HeldOutParams[LogisticParams], text)
+    with pytest.raises(Untrusted, match=r"HeldOutParams\.model\.members is not"):
+        records.load(HeldOutParams[RidgeParams], text.replace(b'"members":3', b'"members":"3"'))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from federation.sources import Code, Source
-from node import documents, mapped, mapping, model, training
+from node import documents, mapped, mapping, model, report, training
 from node.audit.blobs import Blobs
 from node.audit.rounds import _check_key
 from node.documents import PublicKey, digest_of
@@ -114,6 +114,9 @@ def test_three_shapes_of_one_table_give_the_sums_of_equal_tables(people: People,
     finish(some, number)
     assert posted_sums(some, number) == list(together(plan_, equal).totals)
     assert audited(some, number, tmp_path) == []
+    for node, path in zip((person.node for person in some.values()), equal, strict=True):
+        found, wanted = Trainer(node, number).own_table(), plan_.steps.prepare(plan_.params, report._together([path]))
+        assert (found.values.tobytes(), found.target.tobytes()) == (wanted.values.tobytes(), wanted.target.tobytes())
 
 
 def test_a_mapping_is_kept_by_version_and_hidden_by_its_salt(people: People) -> None:
