@@ -30,7 +30,7 @@ def open_(
     phase: Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)] = 3_600,
     challenge: Annotated[int, Option("--challenge-seconds", help="How long sums may be challenged.", min=1)] = 3_600,
 ) -> Any:
-    """Publish a plan and open a training for others to join."""
+    """Publish a plan and open a training for others to join. The same plan and terms again are the same training."""
     from node import training
 
     return run.story(
