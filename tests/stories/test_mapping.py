@@ -24,8 +24,8 @@ from node.sums import Plan, plan_of
 from node.trainer import Trainer
 from tests.stories.alliance import Person
 from tests.stories.sharing import opened
+from tests.stories.taking_part import People, audited, finish, posted_sums, together
 from tests.stories.test_refusals import refused
-from tests.stories.test_training import People, audited, finish, posted_sums, together
 
 FEATURES = [
     {"name": "temperature", "low": 10, "high": 90, "unit": "Cel"},
