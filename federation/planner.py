@@ -31,16 +31,16 @@ class Limits:
     width: Literal[32, 64] = 64
     scale: int | None = None
 
-    def scale_for(self, name: str, bound: float) -> int:
-        """Bits after the point of a block of that bound; Refused if no more than LEAST are safe."""
+    def scale_for(self, name: str, bound: float, *, least: int = LEAST) -> int:
+        """Bits after the point of a block of that bound; Refused if not even `least` are safe."""
         if self.scale is not None:
             return self.scale
-        for scale in range(MOST, LEAST - 1, -1):
+        for scale in range(MOST, least - 1, -1):
             if self._worst(name, bound, scale) < 2 ** (self.width - 1):
                 return scale
-        terms = f"{self.members} members * {self.records} records * ceil({bound} * 2^{LEAST})"
-        raise Refused(f"block {name} has no room for {LEAST} bits after the point", clause="overflow",
-                      seen=f"{terms} = {self._worst(name, bound, LEAST)}",
+        terms = f"{self.members} members * {self.records} records * ceil({bound} * 2^{least})"
+        raise Refused(f"block {name} has no room for {least} bits after the point", clause="overflow",
+                      seen=f"{terms} = {self._worst(name, bound, least)}",
                       needed=f"less than 2^{self.width - 1}: fewer records or narrower ranges")  # fmt: skip
 
     def reals(self, name: str, length: int, bound: float) -> Block:

@@ -2,8 +2,8 @@
 
 One value has one text: keys sorted, no blanks, bytes as hex, floats as the shortest text that reads back exactly.
 Not a schema language: fields are str, int, float, bool, bytes, Literal, None, records, one of several records that
-have different fields, and tuples of these. A field that came later (`metadata=ADDED`) is left out while it has its
-default, so that older texts keep their bytes.
+have different fields, and tuples of these; a generic record says of what (`HeldOutParams[RidgeParams]`). A field that
+came later (`metadata=ADDED`) is left out while it has its default, so that older texts keep their bytes.
 
     text = dump(state)
     state = load(MemberState, text)
@@ -50,7 +50,10 @@ def is_unset(record: Any, field: Field[Any]) -> bool:
 
 @functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    """The fields' types; those of `HeldOutParams[RidgeParams]` have its arguments in place of its variables."""
+    hints = get_type_hints(get_origin(kind) or kind)
+    given = dict(zip(getattr(get_origin(kind), "__parameters__", ()), get_args(kind), strict=True))
+    return {name: given.get(hint, hint) if isinstance(hint, TypeVar) else hint for name, hint in hints.items()}
 
 
 def dump(record: Any) -> bytes:
@@ -79,7 +82,7 @@ def parse(kind: type[T], value: Any) -> T:
 
 def _build(kind: Any, value: Any, at: str) -> Any:
     kind = getattr(kind, "__supertype__", kind)
-    if is_dataclass(kind):
+    if is_dataclass(get_origin(kind) or kind):
         return _record(kind, value, at)
     origin, options = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, list):
@@ -104,7 +107,7 @@ def _required(kind: Any) -> set[str]:
 
 def _record(kind: Any, value: Any, at: str) -> Any:
     hints = _hints(kind)
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(get_origin(kind) or kind)}
     if not isinstance(value, dict) or not value.keys() <= known:
         raise Untrusted(f"{at} does not have the fields {sorted(known)}", clause="fields")
     try:

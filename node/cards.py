@@ -11,15 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from federation.algorithms import evaluation, evaluation_classes, evaluation_numbers, fitted_of
+from federation.algorithms import fitted_of, judging
 from federation.algorithms.answers import Answers, answers_of
-from federation.algorithms.evaluation import EvaluationState, Reliability, calibration_error
+from federation.algorithms.evaluation import Evaluation, EvaluationState, Reliability, calibration_error
+from federation.algorithms.evaluation_numbers import RegressionEvaluation
 from federation.algorithms.explanation import ExplanationParams, ExplanationState, curves, important, quality
 from federation.algorithms.held_out import HeldOutState
+from federation.algorithms.judging import Report
 from federation.costs import Choice, Costs, cheapest
 from federation.errors import FederationError
 from federation.tables import Classes, Feature, Target
 from node.errors import Refused
+from node.models import evaluation_of
 from node.sums import Plan
 
 RANGES = 8
@@ -122,9 +125,9 @@ def card_of(plan: Plan, state: Any, explanation: Explanation | None = None) -> C
     unknown = list(missing)
     if explanation is None:
         unknown.append("importance and dependence: no training explained this one (`hanse training explain`)")
-    found = _quality(state, answers, explanation)
+    found = _quality(plan, state, answers, explanation)
     if found is None:
-        unknown.append("quality: the plan holds no records out, and no training explained this one")
+        unknown.append("quality: no records were held out to judge by, and no training explained this one")
     return Card(
         kind=answers.kind, target=target_words(answers), classes=answers.classes,
         inputs=tuple(_input(feature) for feature in answers.features), coefficients=coefficients, quality=found,
@@ -154,9 +157,8 @@ def choice_of(state: Any, explanation: Explanation | None, costs: Costs) -> Choi
 
 def chances_counted(state: Any, explanation: Explanation | None) -> EvaluationState | None:
     """How often which chance came true, of a yes-or-no model."""
-    if isinstance(state, HeldOutState):
-        return state.evaluation
-    return explanation.state.chances if explanation else None
+    counted = _evaluated(state, explanation)
+    return counted if isinstance(counted, EvaluationState) else None
 
 
 def target_words(answers: Answers) -> str:
@@ -169,22 +171,29 @@ def target_words(answers: Answers) -> str:
     return target.name
 
 
-def quality_of(report: Any, *, unseen: bool) -> Quality:
+def quality_of(report: Report, *, unseen: bool) -> Quality:
     """The figures of any of the three evaluations."""
-    if isinstance(report, evaluation.Evaluation):
-        return Quality(report.records, unseen, report.accuracy, report.log_loss, report.area)
-    if isinstance(report, evaluation_classes.ClassEvaluation):
-        return Quality(report.records, unseen, report.accuracy, report.log_loss)
-    assert isinstance(report, evaluation_numbers.RegressionEvaluation)
-    return Quality(report.records, unseen, r2=report.r2, mae=report.mae, rmse=report.rmse)
+    if isinstance(report, RegressionEvaluation):
+        return Quality(report.records, unseen, r2=report.r2, mae=report.mae, rmse=report.rmse)
+    area = report.area if isinstance(report, Evaluation) else None
+    return Quality(report.records, unseen, report.accuracy, report.log_loss, area)
 
 
-def _quality(state: Any, answers: Answers, explanation: Explanation | None) -> Quality | None:
-    if isinstance(state, HeldOutState):
-        return quality_of(evaluation.report_of(state.evaluation), unseen=True)
+def _quality(plan: Plan, state: Any, answers: Answers, explanation: Explanation | None) -> Quality | None:
+    found = evaluation_of(plan, state)
+    if found is not None:
+        return quality_of(found, unseen=True)
     if explanation is None:
         return None
     return quality_of(quality(explanation.params, explanation.state), unseen=answers.held_out)
+
+
+def _evaluated(state: Any, explanation: Explanation | None) -> judging.State | None:
+    """The sum that judged the model: of its own training, or of the one that explained it."""
+    if isinstance(state, HeldOutState):
+        found: judging.State = state.evaluation
+        return found
+    return explanation.state.chances or explanation.state.classes or explanation.state.numbers if explanation else None
 
 
 def _coefficients(plan: Plan, state: Any, answers: Answers) -> tuple[tuple[Coefficient, ...], tuple[str, ...]]:
@@ -202,13 +211,8 @@ def _coefficients(plan: Plan, state: Any, answers: Answers) -> tuple[tuple[Coeff
 
 
 def _calibration(state: Any, explanation: Explanation | None) -> tuple[Range, ...]:
-    counted = chances_counted(state, explanation)
-    if counted is not None:
-        return _coarser(evaluation.calibration(counted))
-    if explanation and explanation.state.classes:
-        rows = evaluation_classes.calibration(explanation.state.classes)
-        return tuple(Range(row.low, row.high, row.records, row.share) for row in rows)
-    return ()
+    counted = _evaluated(state, explanation)
+    return _coarser(judging.calibration(counted)) if counted is not None else ()
 
 
 def _coarser(rows: tuple[Reliability, ...]) -> tuple[Range, ...]:

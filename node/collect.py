@@ -3,6 +3,7 @@
     collected = collect(broker, "plant/+/temperature", Path("readings.parquet"), seconds=60, clock=time.time)
     collected.refused                             # {"json": 2}
     quality(Path("readings.parquet"), Expected(every=60.0, low=-40.0, high=125.0))
+    table(Path("readings.parquet"), Path("hours.parquet"), Windows(3600.0))      # which is published and trained on
 
 Readings wait in memory until there are `rows` of them, then become a part beside `out`, complete or not there at all.
 At the end the parts are joined, after what `out` held before; a killed run loses what waited, its parts the next run
@@ -21,6 +22,10 @@ from node import tables
 from node.errors import Refused
 from node.mqtt import Broker, listen
 from node.readings import Dimension, Expected, Reading, judged, parsed
+from node.windows import Windows, windowed
+
+TABLE = "table"
+"""The note of a file that `table` wrote, which it may write again."""
 
 ROWS = 50_000
 COLUMNS = ("sensor", "measured", "value", "received")
@@ -36,6 +41,19 @@ class Collected:
     refused: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Tabled:
+    """`rows` of `columns`, from `readings`; what was left out as of `windows.Windowed`."""
+
+    path: str
+    rows: int
+    columns: tuple[str, ...]
+    readings: int
+    twice: int
+    outside: int
+    unknown: int
+
+
 @dataclass
 class Basket:
     """Where messages go: at most `rows` readings at a time, then a part on disk."""
@@ -46,6 +64,11 @@ class Basket:
     refused: Counter[str] = field(default_factory=Counter)
     readings: int = 0
     _waiting: list[Reading] = field(default_factory=list)
+
+    @property
+    def messages(self) -> int:
+        """That came, readings or not."""
+        return self.readings + self.refused.total()
 
     def take(self, topic: str, payload: bytes) -> None:
         """A message; counted where it is no reading."""
@@ -79,31 +102,57 @@ class Basket:
 
 def collect(
     broker: Broker, topic: str, out: Path, *, seconds: float, clock: Callable[[], float], rows: int = ROWS,
-    ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] | None = None, messages: int | None = None,
 ) -> Collected:  # fmt: skip
-    """Listen for so long; what came until then is in the file whatever ends it. Errors as of `mqtt.listen`."""
+    """Listen for so long, or until so many `messages` came; what came until then is in the file whatever ends it.
+
+    Errors as of `mqtt.listen`."""
     basket = Basket(out, clock, rows)
     _joined(out)  # another table under that name is refused before anything is collected
     try:
-        listen(broker, topic, basket.take, seconds=seconds, ready=ready)
+        listen(broker, topic, basket.take, seconds=seconds, ready=ready,
+               enough=lambda: messages is not None and basket.messages >= messages)  # fmt: skip
     finally:
         total = basket.close()
     return Collected(str(out), basket.readings, total, dict(basket.refused))
 
 
-def quality(path: Path, expected: Expected, *, refused: int = 0) -> tuple[Dimension, ...]:
-    """The six numbers of a file of readings. Raises Refused where it is none."""
-    return judged(list(readings_of(path)), expected, refused=refused)
+def quality(
+    path: Path, expected: Expected, *, refused: int = 0, sensor: str | None = None
+) -> tuple[Dimension, ...]:  # fmt: skip
+    """The six numbers of a file of readings, or of one sensor's in it. Raises Refused where there are none."""
+    found = [one for one in readings_of(path) if sensor in (None, one.sensor)]
+    if sensor is not None and not found:
+        raise Refused("no such sensor", clause="sensor", seen=sensor,
+                      needed=", ".join(sorted({one.sensor for one in readings_of(path)})))  # fmt: skip
+    return judged(found, expected, refused=refused)
+
+
+def table(path: Path, out: Path, asked: Windows) -> Tabled:
+    """The readings of a file as a Parquet table, complete under its name or not there. Raises Refused where the one
+    has no readings, or the other is a file that this did not write."""
+    if out.exists() and tables.note_of(out) != TABLE:
+        raise Refused("not a table of readings", clause="out", seen=out, needed="one that this command wrote, or none")
+    columns = _read(path)
+    found = windowed(columns, asked)
+    tables.write_parquet(out, found.columns, TABLE)
+    return Tabled(str(out), found.rows, tuple(found.columns), len(columns["sensor"]), found.twice, found.outside,
+                  found.unknown)  # fmt: skip
 
 
 def readings_of(path: Path) -> Iterator[Reading]:
     """The readings in a file that `collect` wrote. Raises Refused for any other table."""
+    found = _read(path)
+    for sensor, measured, value, received in zip(*(found[name] for name in COLUMNS), strict=True):
+        yield Reading(str(sensor), float(measured), float(value), float(received))
+
+
+def _read(path: Path) -> dict[str, list[str | float]]:
     with path.open("rb") as file:
         found = tables.columns(file)
     if not set(COLUMNS) <= set(found):
         raise Refused("the file has no readings", clause="columns", seen=sorted(found), needed=", ".join(COLUMNS))
-    for sensor, measured, value, received in zip(*(found[name] for name in COLUMNS), strict=True):
-        yield Reading(str(sensor), float(measured), float(value), float(received))
+    return found
 
 
 def parts(out: Path) -> list[Path]:

@@ -19,10 +19,10 @@ import rfc8785
 from numpy.typing import NDArray
 
 from federation.algorithms import Fitted, check_arrays, fitted_of
-from federation.algorithms.evaluation import Evaluation, report_of
 from federation.algorithms.held_out import HeldOutState
+from federation.algorithms.judging import Report
 from federation.algorithms.known import named
-from federation.errors import FederationError
+from federation.errors import FederationError, Refused
 from node.errors import Untrusted
 from node.model import TrainingId
 from node.sums import Plan
@@ -44,8 +44,8 @@ class Model:
     @property
     def weights(self) -> NDArray[np.float64]:
         """Of a model with one weight for each column: (1 + columns,), intercept first. Empty for any other."""
-        found = self.arrays.get("weights", np.empty(0))
-        return found if found.ndim == 1 else np.empty(0)
+        one_each = named(self.algorithm).shapes.get("weights") == ("1 + columns",)
+        return self.arrays["weights"] if one_each else np.empty(0)
 
 
 def model_of(plan: Plan, state: Any, training: TrainingId) -> Model:
@@ -59,9 +59,15 @@ def records_of(plan: Plan, state: Any) -> int:
     return fitted_of(plan.steps, plan.params, state).records
 
 
-def evaluation_of(state: Any) -> Evaluation | None:
-    """The figures on held-out records, None where the plan holds none out."""
-    return report_of(state.evaluation) if isinstance(state, HeldOutState) else None
+def evaluation_of(plan: Plan, state: Any) -> Report | None:
+    """The figures on held-out records, None where the plan holds none out, or nobody had one to hold out."""
+    if not isinstance(state, HeldOutState):
+        return None
+    try:
+        found: Report = plan.params.judging.report(state.evaluation)
+    except Refused:
+        return None
+    return found
 
 
 def encode_model(plan: Plan, state: Any, training: TrainingId) -> bytes:

@@ -48,8 +48,12 @@ class Broker:
         return cls(parts.hostname, port or (8883 if tls else 1883), tls, user, password)
 
 
-def listen(broker: Broker, topic: str, take: Take, *, seconds: float, ready: Callable[[], None] | None = None) -> None:
-    """Give every message of the topics to `take(topic, payload)` for so long; `ready` is called when subscribed.
+def listen(
+    broker: Broker, topic: str, take: Take, *, seconds: float, ready: Callable[[], None] | None = None,
+    enough: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
+    """Give every message of the topics to `take(topic, payload)` for so long, or until there are `enough`; `ready` is
+    called when subscribed.
 
     Raises Retry where the broker cannot be reached, Refused where it does not let us in or listen.
     """
@@ -57,7 +61,7 @@ def listen(broker: Broker, topic: str, take: Take, *, seconds: float, ready: Cal
     until = time.monotonic() + seconds
     _connect(client, broker)
     try:
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not enough():
             if client.loop(timeout=min(0.2, left)) and not no:
                 _again(client, until)
             if no:

@@ -16,27 +16,25 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from federation.algorithms import evaluation, held_out
 from federation.costs import Choice, Costs, totals
 from federation.errors import FederationError
-from federation.simulate import pooled
-from federation.tables import Table
 from node import models, paper, tables
-from node.cards import Card, Explanation, Quality, card_of, chances_counted, choice_of, quality_of
+from node.alone import alone_of, judged, of_one_place
+from node.cards import Card, Explanation, card_of, chances_counted, choice_of
 from node.errors import Misuse, Refused, Retry
 from node.ledger import training_of
 from node.model import Digest, TrainingId
 from node.paper.facts import Action, Facts, Price, Reason
+from node.paper.scenario import Scenario, scenario_of
 from node.printer import print_pdf
 from node.scoring import Answer, Trained, answered, explanation_of, trained_model
-from node.trainer import table_of
+from node.trainer import Trainer
 from node.wiring import Node
 
 TOP = 20
-FEWEST = 20
-"""Of fewer records of its own a member's share of right answers says nothing."""
-
 REASONS = 2
+FACTS_LIMIT = 1 << 20
+"""Bytes of a scenario's facts; a page has some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,18 @@ def card(node: Node, number: TrainingId) -> Card:
 def report(
     node: Node, number: TrainingId, path: Path, *, language: str = "en", costs: Costs | None = None,
     score: Path | None = None, name: str | None = None, level: str | None = None, public: Sequence[Path] = (),
-    missing: bool = False, top: int = TOP,
+    missing: bool = False, top: int = TOP, scenario: Path | None = None,
 ) -> Reported:  # fmt: skip
     """Write the page to `path` (.html or .pdf). `score`: a file whose rows are ranked, called by their column `name`,
     for classes by the chance of `level`. `public`: all members' records, where their owners have made them public.
+    `scenario`: the facts of the scenario that this training was part of, for a page of their own.
     """
     if path.suffix not in (".html", ".pdf"):
         raise Misuse("a report is a page or a PDF", clause="report", seen=path.name, needed="a name in .html or .pdf")
     facts = facts_of(node, number, costs=costs, score=score, name=name, level=level, public=public, missing=missing,
                      top=top)  # fmt: skip
+    if scenario is not None:
+        facts = replace(facts, scenario=_scenario(scenario, number))
     html = paper.page(facts, language=language)
     if path.suffix == ".pdf":
         print_pdf(html, path)
@@ -88,7 +89,7 @@ def facts_of(
     facts = Facts(
         title=plan.title, training=number, model=trained.model, algorithm=plan.algorithm,
         members=tuple(_called(node, seat.member) for seat in training.seats),
-        records=models.records_of(plan, state), rounds=training.round, card=card_of(plan, state, explanation),
+        records=models.records_of(plan, state), rounds=len(training.sums), card=card_of(plan, state, explanation),
     )  # fmt: skip
     facts = _with_own(node, trained, facts)
     if public:
@@ -97,6 +98,17 @@ def facts_of(
         choice = choice_of(state, explanation, costs)
         facts = replace(facts, costs=costs, choice=choice, prices=_prices(state, explanation, costs))
     return _with_actions(trained, facts, score, name, level, missing, top) if score else facts
+
+
+def _scenario(path: Path, number: TrainingId) -> Scenario:
+    try:
+        with path.open("rb") as file:
+            found = scenario_of(file.read(FACTS_LIMIT))
+    except OSError as exc:
+        raise Misuse(f"the facts cannot be read: {exc.strerror}", clause="facts", seen=path) from exc
+    if found.training.id != number:
+        raise Misuse("the facts are of another training", clause="facts", seen=found.training.id, needed=number)
+    return found
 
 
 def _called(node: Node, account: Any) -> str:
@@ -108,58 +120,21 @@ def _called(node: Node, account: Any) -> str:
 
 
 def _with_own(node: Node, trained: Trained, facts: Facts) -> Facts:
-    training = training_of(node.ledger, trained.training)
-    seat = next((s for s in training.seats if s.member == node.me), None)
-    if seat is None:
-        return replace(facts, alone_why="alone_no_records")
-    if not trained.answers.held_out:
-        return facts
-    own = table_of(node, trained.plan, seat.dataset, seat.version)
-    judge = held_out.split(trained.plan.params, own)[1]
-    if len(judge) < FEWEST:
-        return replace(facts, alone_why="alone_too_few")
-    try:
-        state = pooled(trained.plan.steps, _one_place(trained.plan.params), own).state
-    except FederationError:
-        return replace(facts, alone_why="alone_not_trained")
-    alone = replace(trained, state=state, answers=_answers(trained, state))
-    return replace(facts, alone=_judged(alone, own), here=_judged(trained, own), alone_why="")
+    found = alone_of(Trainer(node, trained.training), trained.state)
+    return replace(facts, alone=found.own, here=found.together, alone_why=found.why)
 
 
 def _with_public(trained: Trained, facts: Facts, files: Sequence[Path]) -> Facts:
-    columns = _together(files)
-    plan = trained.plan
+    columns, plan = _together(files), trained.plan
     try:
         table = plan.steps.prepare(plan.params, columns)
-        state = pooled(plan.steps, _one_place(plan.params), table).state
+        state = of_one_place(plan, table)
+        whole = judged(plan, state, table) if trained.answers.held_out else None
     except FederationError as exc:
         raise Refused(exc.message, clause=exc.clause, seen=getattr(exc, "seen", None)) from exc
-    same = models.encode_model(plan, state, trained.training) == models.encode_model(
-        plan, trained.state, trained.training
-    )
-    whole = replace(trained, state=state, answers=_answers(trained, state))
-    return replace(facts, pooled=_judged(whole, table) if trained.answers.held_out else None, pooled_same=same)
-
-
-def _answers(trained: Trained, state: Any) -> Any:
-    from node.cards import asked
-
-    return asked(trained.plan, state)
-
-
-def _judged(trained: Trained, table: Table) -> Quality:
-    """On the records of `table` that were held out; only of models that hold some out, which are yes or no."""
-    judge = trained.answers.judged(table)
-    params = replace(trained.plan.params.evaluation, members=1, records=max(1, len(judge)))
-    made = evaluation.evaluation_table(trained.answers.scores(judge), judge.target)
-    return quality_of(evaluation.report_of(pooled(evaluation.EVALUATION, params, made).state), unseen=True)
-
-
-def _one_place(params: Any) -> Any:
-    """The plan for one place that has as many records as all members may."""
-    if hasattr(params, "model"):
-        return replace(params, model=_one_place(params.model))
-    return replace(params, members=1, records=params.members * params.records)
+    files_ = [models.encode_model(plan, one, trained.training) for one in (state, trained.state)]
+    averaged = hasattr(getattr(plan.params, "model", plan.params), "averaging")  # by nature another model
+    return replace(facts, pooled=whole, pooled_same=None if averaged else files_[0] == files_[1])
 
 
 def _together(files: Sequence[Path]) -> dict[str, list[Any]]:

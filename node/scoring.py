@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from federation import records
-from federation.algorithms.answers import Answers, Parts, values_of
+from federation.algorithms.answers import Answers, values_of
 from federation.algorithms.explanation import explanation_of as explaining
 from federation.algorithms.importance import spans
 from federation.errors import FederationError
@@ -64,14 +64,13 @@ class Because:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`chance` of yes, or of `label` (`chances`: of every class); or a `number`. `because`: every input, the one that
-    moved most first; `base`: the score without them; () and None where a model
-    cannot be taken apart."""
+    moved most first; `base`: the score without them."""
 
     chance: float | None
     number: float | None
     label: str | None
     chances: tuple[float, ...]
-    base: float | None
+    base: float
     because: tuple[Because, ...]
 
 
@@ -108,9 +107,10 @@ def explaining_plan(node: Node, number: TrainingId) -> Plan:
     `trained_model`; Refused where the model cannot be explained."""
     trained = trained_model(node, number)
     inner = getattr(trained.plan.params, "model", trained.plan.params)
+    limits = getattr(inner, "averaging", inner)
     try:
-        params = explaining(trained.plan.algorithm, trained.plan.params, trained.state, members=inner.members,
-                            records_=inner.records, of=number)  # fmt: skip
+        params = explaining(trained.plan.algorithm, trained.plan.params, trained.state, members=limits.members,
+                            records_=limits.records, of=number)  # fmt: skip
     except FederationError as exc:
         raise translated(exc) from exc
     plan = Plan(f"{trained.plan.title[:180]}: why", "explanation", params)
@@ -143,19 +143,15 @@ def answered(trained: Trained, columns: Texts, *, missing: bool = False, first: 
         scores = answers.scores(table)
         values = values_of(answers, scores)
         best, second = _first_two(scores)
-        parts = answers.parts(table, best, second) if answers.parts else None
+        parts = answers.parts(table, best, second)
     except FederationError as exc:
         raise translated(exc) from exc
-    found = [Answer(*_value(answers, values[i], int(best[i])), base=None, because=()) for i in range(len(table))]
-    return _with_reasons(found, answers.features, columns, parts) if parts else found
-
-
-def _with_reasons(found: Sequence[Answer], features: Sequence[Feature], columns: Texts, parts: Parts) -> list[Answer]:
-    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(features)]).tolist()
-    shown = zip(*(columns[feature.name] for feature in features), strict=True)
+    amounts = np.column_stack([parts.columns[:, span].sum(axis=1) for span in spans(answers.features)]).tolist()
+    shown = zip(*(columns[feature.name] for feature in answers.features), strict=True)
+    found = zip(values, best.tolist(), parts.base.tolist(), shown, amounts, strict=True)
     return [
-        replace(answer, base=base, because=_because(features, texts, row))
-        for answer, base, texts, row in zip(found, parts.base.tolist(), shown, amounts, strict=True)
+        Answer(*_value(answers, value, place), base, _because(answers.features, texts, row))
+        for value, place, base, texts, row in found
     ]
 
 

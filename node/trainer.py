@@ -178,7 +178,7 @@ class Trainer:
         secrets = self._accepted(training, round_, secrets)
         algorithm_state = self.state()
         noise = stream(secrets.scalar)  # the same when we come back: only a member that is not in the sum has it opened
-        lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self._own_table(training), noise)
+        lanes = vector(self.plan.steps, self.plan.params, algorithm_state, self.own_table(), noise)
         secrets, masked = contribute(secrets, sums.keys_by_member(training, round_), lanes)
         # The decision is on disk before a byte of the masked vector leaves: a resumed member makes the identical one.
         self.kept.put(number, secrets, shares)
@@ -329,9 +329,10 @@ class Trainer:
         size = sums.vector_size(self.plan, self._state, width=training.terms.ring)
         return posted.total_again(self.node, self.place, training, round_, size=size, note=self.kept.note)
 
-    def _own_table(self, training: rules.Training) -> Table:
+    def own_table(self) -> Table:
+        """The records that we joined with, as the plan wants them. Raises NotFound where they are no longer here."""
         if self._table is None:
-            seat = next(s for s in training.seats if s.member == self.node.me)
+            seat = next(s for s in self.training.seats if s.member == self.node.me)
             key = self.node.get_document(PublicKey, seat.hpke)
             # The mapping we joined with, whatever was set since: the digest on chain fixes it.
             mapping = mapped.required(self.node, key.mapping) if key.mapping else None

@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from federation.algorithms.evaluation import Evaluation
+from federation.algorithms.judging import Report
 from federation.errors import FederationError
 from node import canon, mapped, model, models
 from node import ledger as rules
+from node.alone import Alone, alone_of
 from node.chain import typed
 from node.db import operations
 from node.db.records import Operation
@@ -67,7 +68,8 @@ class Objected:
 
 @dataclass(frozen=True)
 class Result:
-    """What a training came to. `evaluation` on held-out records where the plan holds some out; `attested` by whom."""
+    """What a training came to. `evaluation` on held-out records where the plan holds some out; `attested` by whom;
+    `alone`: what our own records alone would have given us, where it was asked for, for nobody's eyes but ours."""
 
     id: TrainingId
     title: str
@@ -77,9 +79,10 @@ class Result:
     records: int
     columns: tuple[str, ...]
     weights: tuple[float, ...]
-    evaluation: Evaluation | None
+    evaluation: Report | None
     model: Digest
     attested: tuple[Address, ...]
+    alone: Alone | None = None
 
 
 def open_training(
@@ -195,8 +198,11 @@ def challenge(node: Node, number: TrainingId) -> Objected:
     return Objected(number, objection.round, objection.poster, objection.function, sent.tx, sent.gas)
 
 
-def result(node: Node, number: TrainingId) -> Result:
-    """What the sums say, derived here from the plan and the posted sums. NotFinal before the last round."""
+def result(node: Node, number: TrainingId, *, alone: bool = False) -> Result:
+    """What the sums say, derived here from the plan and the posted sums. NotFinal before the last round.
+
+    `alone`: beside it what our own records alone would have given us, which takes as long as our part in the training.
+    """
     training = training_of(node.ledger, number)
     if training.phase == Phase.VOID:
         raise Refused("the training is void", clause="phase", seen=training.void.name.lower(), needed="final")
@@ -210,8 +216,8 @@ def result(node: Node, number: TrainingId) -> Result:
     return Result(
         id=number, title=plan.title, algorithm=plan.algorithm, phase=training.phase.name.lower(),
         rounds=len(training.sums), records=models.records_of(plan, state), columns=trained.columns,
-        weights=tuple(trained.weights.tolist()), evaluation=models.evaluation_of(state), model=training.model,
-        attested=tuple(sorted(training.attested)),
+        weights=tuple(trained.weights.tolist()), evaluation=models.evaluation_of(plan, state), model=training.model,
+        attested=tuple(sorted(training.attested)), alone=alone_of(trainer, state) if alone else None,
     )  # fmt: skip
 
 

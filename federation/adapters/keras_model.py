@@ -4,18 +4,19 @@
     algorithm = averaging("digits", AveragingParams, tables_only, learner_of(build))
     model = model_of(build, weights_of(state))
 
-`build` gives a compiled model; its optimiser is made anew each round. Not here: scaffold and fedprox, layers with state
-of their own that is no weight.
+`build` gives a compiled model, once; each round begins with the round's weights and an optimiser that remembers
+nothing. Not here: scaffold and fedprox, layers with state of their own that is no weight.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from federation.algorithms.averaging import AveragingParams, Learner, Pull
+from federation.algorithms.averaging import AveragingParams, Learner, Pull, shuffled
 from federation.errors import Refused
 from federation.tables import Table
 from federation.vectors import Reals
@@ -26,15 +27,25 @@ Build = Callable[[], Any]
 def learner_of(build: Build) -> Learner[AveragingParams]:
     """A learner around `build`; the first weights are those it draws under the plan's seed."""
 
+    kept = functools.cache(lambda: _begun(build))  # compiled once: a back end takes seconds for it
+
     def start(plan: AveragingParams) -> Reals:
         return _get(_built(build, plan.seed))
 
     def train(plan: AveragingParams, weights: Reals, table: Table, seed: int, pull: Pull) -> tuple[Reals, int]:
+        import keras
+
         if plan.method not in ("fedavg", "fedadam"):
             raise Refused("it shows no gradient", clause="method", seen=plan.method, needed="fedavg or fedadam")
-        model = _set(_built(build, seed), weights)
-        values = np.nan_to_num(table.values)
-        model.fit(values, table.target, epochs=plan.epochs, batch_size=plan.batch or len(table), verbose=0)
+        model, untouched = kept()
+        keras.utils.set_random_seed(seed)
+        _set(model, weights)
+        for variable, value in zip(model.optimizer.variables, untouched, strict=True):
+            variable.assign(value)
+        values, size = np.nan_to_num(table.values), plan.batch or len(table)
+        for epoch in range(plan.epochs):
+            order = shuffled(seed * plan.epochs + epoch, len(table))
+            model.fit(values[order], table.target[order], batch_size=size, shuffle=False, verbose=0)
         return _get(model) - weights, len(table)
 
     return Learner(averaging=lambda plan: plan, start=start, train=train)
@@ -50,6 +61,13 @@ def _built(build: Build, seed: int) -> Any:
 
     keras.utils.set_random_seed(seed)
     return build()
+
+
+def _begun(build: Build) -> tuple[Any, list[Any]]:
+    """A model, and its optimiser's variables before any step."""
+    model = _built(build, 0)
+    model.optimizer.build(model.trainable_variables)
+    return model, [variable.numpy() for variable in model.optimizer.variables]
 
 
 def _get(model: Any) -> Reals:

@@ -8,8 +8,9 @@ Scores are log-odds for a chance (of the second of two classes too), the target'
 a rate, and for classes logarithms of chances but for what all classes share. Contributions are exact for models that
 add up column by column: weight * (x - mean) where there are weights (a missing value is taken to be the mean; from the
 middle of the range for `private-logistic`, which learns no mean), a column's own log-likelihoods for naive Bayes. For
-trees they are what each split on the way to the leaf changes (Saabas 2014); for networks there are none. Not here:
-algorithms that answer nothing about a record to be judged (k-means, components, statistics).
+trees they are what each split on the way to the leaf changes (Saabas 2014), for networks integrated gradients from the
+middle of every range (Sundararajan et al. 2017). Not here: algorithms that answer nothing about a record to be judged
+(k-means, components, statistics).
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from federation.algorithms import (
     bayes,
     boosting,
     discriminant,
-    held_out,
     linear,
     logistic,
     multinomial,
@@ -60,14 +60,13 @@ def _everything(table: Table) -> Table:
 @dataclass(frozen=True)
 class Answers:
     """A model that can be asked. `parts` of the score, for classes of the first class's over the second's (places,
-    (records,) each), None where it cannot be taken apart; `judged`: the records that the model did not learn from, or
-    all where the plan holds none out."""
+    (records,) each); `judged`: the records that the model did not learn from, or all where the plan holds none out."""
 
     kind: Kind
     features: tuple[Feature, ...]
     target: Target | Quantity | Classes
     scores: Callable[[Table], Reals]
-    parts: Callable[[Table, Integers, Integers], Parts] | None
+    parts: Callable[[Table, Integers, Integers], Parts]
     significance: Callable[[], Significance]
     held_out: bool = False
     judged: Callable[[Table], Table] = _everything
@@ -108,12 +107,6 @@ def _logistic(params: Any, state: Any) -> Answers:
 
     return Answers("chance", params.features, params.target, lambda table: logistic.scores(params, state, table), parts,
                    lambda: logistic.significance(params, state))  # fmt: skip
-
-
-def _held_out(params: Any, state: Any) -> Answers:
-    inner = _logistic(params.model, state.model)
-    return Answers(inner.kind, inner.features, inner.target, inner.scores, inner.parts, inner.significance,
-                   True, lambda table: held_out.split(params, table)[1])  # fmt: skip
 
 
 def _ridge(params: Any, state: Any) -> Answers:
@@ -225,8 +218,15 @@ def _neural(params: Any, state: Any) -> Answers:
         found = neural.outputs(params, state, table)
         return found if isinstance(params.target, Classes) else neural.values(params, state, table)
 
+    def parts(table: Table, first: Integers, second: Integers) -> Parts:
+        if not isinstance(params.target, Classes):
+            base, added = neural.contributions(params, state, table, np.ones((len(table), 1)))
+            return Parts(params.target.middle + params.target.half * base, params.target.half * added)
+        level = np.eye(len(params.target.levels))
+        return Parts(*neural.contributions(params, state, table, level[first] - level[second]))
+
     kind: Kind = "classes" if isinstance(params.target, Classes) else "number"
-    return Answers(kind, params.features, params.target, scores, None, _no_errors)
+    return Answers(kind, params.features, params.target, scores, parts, _no_errors)
 
 
 def _of_two(found: Answers) -> Answers:
@@ -238,24 +238,35 @@ def _of_two(found: Answers) -> Answers:
         return difference
 
     def parts(table: Table, first: Integers, second: Integers) -> Parts:
-        assert found.parts is not None
         nothing = np.zeros(len(table), dtype=np.int64)
         return found.parts(table, nothing + 1, nothing)
 
-    return replace(found, kind="chance", scores=scores, parts=parts if found.parts else None)
+    return replace(found, kind="chance", scores=scores, parts=parts)
 
 
-ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
+def _held_out(inner: Callable[[Any, Any], Answers]) -> Callable[[Any, Any], Answers]:
+    """Of a plan that holds records out, whatever its model."""
+
+    def found(params: Any, state: Any) -> Answers:
+        return replace(inner(params.model, state.model), held_out=True, judged=lambda table: params.split(table)[1])
+
+    return found
+
+
+_MODELS: Mapping[str, Callable[[Any, Any], Answers]] = {
     "logistic": _logistic,
-    "logistic-held-out": _held_out,
     "ridge": _ridge,
     "poisson": _poisson,
     "multinomial": _multinomial,
     "linear-discriminant": _discriminant,
     "gaussian-naive-bayes": _bayes,
     "boosting": _boosting,
-    "private-logistic": _private,
     "neural": _neural,
+}
+ANSWERING: Mapping[str, Callable[[Any, Any], Answers]] = {
+    **_MODELS,
+    **{f"{name}-held-out": _held_out(inner) for name, inner in _MODELS.items()},
+    "private-logistic": _private,
 }
 
 

@@ -14,7 +14,6 @@ differ in their last bits between processors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -30,9 +29,6 @@ from federation.algorithms import (
     boosting,
     dependence,
     discriminant,
-    evaluation,
-    evaluation_classes,
-    evaluation_numbers,
     held_out,
     importance,
     linear,
@@ -41,21 +37,21 @@ from federation.algorithms import (
     poisson,
 )
 from federation.algorithms.answers import Answers, answers_of
-from federation.algorithms.evaluation import EvaluationParams, EvaluationState
-from federation.algorithms.evaluation_classes import ClassEvaluationParams, ClassEvaluationState
-from federation.algorithms.evaluation_numbers import RegressionEvaluationParams, RegressionEvaluationState
+from federation.algorithms.evaluation import EvaluationState
+from federation.algorithms.evaluation_classes import ClassEvaluationState
+from federation.algorithms.evaluation_numbers import RegressionEvaluationState
+from federation.algorithms.judging import Judging, Report, judging_of, judging_table
 from federation.algorithms.newton import floats
 from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
 from federation.planner import Limits
-from federation.tables import Classes, Columns, Quantity, Table
+from federation.tables import Columns, Quantity, Table
 from federation.vectors import Layout, Reals
 
-EXPLAINED: Mapping[str, Algorithm[Any, Any]] = {
+EXPLAINED: dict[str, Algorithm[Any, Any]] = {
     one.name: one
     for one in (
         logistic.LOGISTIC,
-        held_out.LOGISTIC_HELD_OUT,
         linear.RIDGE,
         poisson.POISSON,
         multinomial.MULTINOMIAL,
@@ -63,7 +59,7 @@ EXPLAINED: Mapping[str, Algorithm[Any, Any]] = {
         bayes.BAYES,
         boosting.BOOSTING,
     )
-}
+} | {one.name: one for one in held_out.HELD_OUT if one is not held_out.NEURAL_HELD_OUT}
 
 
 @dataclass(frozen=True)
@@ -189,10 +185,10 @@ def start(params: ExplanationParams) -> ExplanationState:
 
 def layout(params: ExplanationParams, state: ExplanationState) -> Layout:
     limits, answers = params.limits, model_of(params).answers
-    size, features = 1 + len(answers.features), answers.features
+    size, features, judging = 1 + len(answers.features), answers.features, _judging(params)
     if not state.rounds:
         marginals = limits.counts("marginals", sum(importance.cells(one, params.bins) for one in features))
-        return limits.layout(limits.counts("everybody"), limits.counts("judged"), marginals, *_judging(params).blocks)
+        return limits.layout(limits.counts("everybody"), limits.counts("judged"), marginals, *judging.layout().blocks)
     points = sum(len(grid) for grid in _grids(params, state)) * dependence.outputs(answers)
     return limits.layout(
         limits.reals("loss", size, importance.worst(answers)),
@@ -203,7 +199,7 @@ def layout(params: ExplanationParams, state: ExplanationState) -> Layout:
 
 def local(params: ExplanationParams, state: ExplanationState, table: Table) -> Sums:
     """One member's integer sums, each value a function of its own record only."""
-    plan, answers = layout(params, state), model_of(params).answers
+    plan, answers, judging = layout(params, state), model_of(params).answers, _judging(params)
     sums = zeros(plan)
     for values, target in slices(table, numbers=table.values.shape[1] + plan.length):
         everybody = Table(values, target)
@@ -214,7 +210,7 @@ def local(params: ExplanationParams, state: ExplanationState, table: Table) -> S
         sums["everybody"] += len(everybody)
         sums["judged"] += len(judged)
         sums["marginals"] += importance.marginal_counts(answers.features, values, params.bins)
-        for name, part in _judge(params, answers, judged).items():
+        for name, part in judging.local(judging_table(answers, judged)).items():
             sums[name] += part
     return sums
 
@@ -229,14 +225,8 @@ def step(params: ExplanationParams, state: ExplanationState, sums: Sums) -> Expl
         raise Refused("nobody has records to judge by", clause="records", seen=judged, needed="at least one")
     marginals = importance.by_feature(answers.features, sums["marginals"].tolist(), params.bins)
     after = replace(state, rounds=1, records=everybody, judged=judged, marginals=marginals)
-    judging = {name: part for name, part in sums.items() if name not in ("everybody", "judged", "marginals")}
-    if answers.kind == "chance":
-        chances = evaluation.step(_chances(params), EvaluationState(), judging)
-        return replace(after, chances=chances)
-    if answers.kind == "classes":
-        return replace(after, classes=evaluation_classes.step(_classes(params), ClassEvaluationState(), judging))
-    numbers = evaluation_numbers.step(_numbers(params), RegressionEvaluationState(), judging)
-    return replace(after, numbers=numbers)
+    evaluated: Any = _judging(params).step(sums)
+    return replace(after, **{{"chance": "chances", "classes": "classes"}.get(answers.kind, "numbers"): evaluated})
 
 
 def done(params: ExplanationParams, state: ExplanationState) -> bool:
@@ -271,15 +261,12 @@ def curves(params: ExplanationParams, state: ExplanationState) -> tuple[Curve, .
     return tuple(found)
 
 
-def quality(params: ExplanationParams, state: ExplanationState) -> Any:
+def quality(params: ExplanationParams, state: ExplanationState) -> Report:
     """The report of the model's kind: of `evaluation`, `evaluation_classes` or `evaluation_numbers`."""
     _ended(params, state)
-    if state.chances is not None:
-        return evaluation.report_of(state.chances)
-    if state.classes is not None:
-        return evaluation_classes.report_of(_classes(params), state.classes)
-    assert state.numbers is not None
-    return evaluation_numbers.report_of(_numbers(params), state.numbers)
+    found = state.chances or state.classes or state.numbers
+    assert found is not None
+    return _judging(params).report(found)
 
 
 def fitted(params: ExplanationParams, state: ExplanationState) -> Fitted:
@@ -314,41 +301,10 @@ def _rows(params: ExplanationParams, state: ExplanationState, answers: Answers, 
     return {"loss": both[:, 0], "wrong": both[:, 1], "answers": dependence.rows(answers, table, _grids(params, state))}
 
 
-def _judging(params: ExplanationParams) -> Layout:
+def _judging(params: ExplanationParams) -> Judging:
     answers = model_of(params).answers
-    if answers.kind == "chance":
-        return evaluation.layout(_chances(params), EvaluationState())
-    if answers.kind == "classes":
-        return evaluation_classes.layout(_classes(params), ClassEvaluationState())
-    return evaluation_numbers.layout(_numbers(params), RegressionEvaluationState())
-
-
-def _judge(params: ExplanationParams, answers: Answers, table: Table) -> Sums:
-    scores = answers.scores(table)
-    if answers.kind == "chance":
-        made = evaluation.evaluation_table(scores, table.target)
-        return evaluation.local(_chances(params), EvaluationState(), made)
-    if answers.kind == "classes":
-        made = evaluation_classes.class_table(scores, table.target)
-        return evaluation_classes.local(_classes(params), ClassEvaluationState(), made)
-    made = importance.judged_numbers(answers, scores, table.target)
-    return evaluation_numbers.local(_numbers(params), RegressionEvaluationState(), made)
-
-
-def _chances(params: ExplanationParams) -> EvaluationParams:
-    return EvaluationParams(params.members, params.records, 64, params.width, params.scale)
-
-
-def _classes(params: ExplanationParams) -> ClassEvaluationParams:
-    target = model_of(params).answers.target
-    assert isinstance(target, Classes)
-    return ClassEvaluationParams(target, params.members, params.records, 10, params.width, params.scale)
-
-
-def _numbers(params: ExplanationParams) -> RegressionEvaluationParams:
-    target = model_of(params).answers.target
-    assert isinstance(target, Quantity)
-    return RegressionEvaluationParams(target, params.members, params.records, params.width, params.scale)
+    return judging_of(answers.target, members=params.members, records=params.records, width=params.width,
+                      scale=params.scale, bins=10 if answers.kind == "classes" else 64)  # fmt: skip
 
 
 EXPLANATION = Algorithm(

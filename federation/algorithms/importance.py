@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import portable
-from federation.algorithms.answers import Answers, values_of
+from federation.algorithms.answers import Answers
 from federation.algorithms.evaluation import LARGEST
 from federation.algorithms.evaluation_classes import class_table
-from federation.algorithms.evaluation_numbers import FARTHEST, number_table
-from federation.tables import Feature, Quantity, Table
+from federation.algorithms.evaluation_numbers import FARTHEST
+from federation.algorithms.judging import judged_numbers
+from federation.tables import Feature, Table
 from federation.vectors import Integers, Reals
 
 _UNKNOWN = np.uint64(0x7FF8000000000000)  # every NaN counts as this one
@@ -117,12 +118,6 @@ def worst(answers: Answers) -> float:
     if answers.kind in ("number", "rate"):
         return FARTHEST + 1.0
     return LARGEST + float(max(1, len(answers.classes)))
-
-
-def judged_numbers(answers: Answers, scores: Reals, target: Reals) -> Table:
-    """Numbers foretold and true ones as the table that `evaluation_numbers` reads."""
-    assert isinstance(answers.target, Quantity)
-    return number_table(answers.target, values_of(answers, scores), target)
 
 
 def _cell(feature: Feature, columns: Reals, bins: int) -> NDArray[np.int64]:

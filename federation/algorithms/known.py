@@ -17,7 +17,7 @@ from federation.algorithms.evaluation import EVALUATION
 from federation.algorithms.evaluation_classes import CLASS_EVALUATION
 from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION
 from federation.algorithms.explanation import EXPLANATION
-from federation.algorithms.held_out import LOGISTIC_HELD_OUT
+from federation.algorithms.held_out import HELD_OUT
 from federation.algorithms.linear import RIDGE
 from federation.algorithms.logistic import LOGISTIC
 from federation.algorithms.multinomial import MULTINOMIAL
@@ -32,7 +32,7 @@ ALGORITHMS: dict[str, Algorithm[Any, Any]] = {
     one.name: one
     for one in (
         LOGISTIC,
-        LOGISTIC_HELD_OUT,
+        *HELD_OUT,
         EVALUATION,
         RIDGE,
         POISSON,

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from federation.algorithms import Fitted
 from federation.algorithms.averaging import (
@@ -33,6 +35,8 @@ from federation.errors import Refused
 from federation.tables import Classes, Columns, Feature, Quantity, Table, columns_of, encode
 from federation.vectors import Reals
 
+STEPS = 32  # of the way from the middle of every range to a record
+
 
 @dataclass(frozen=True)
 class NeuralParams:
@@ -47,7 +51,7 @@ class NeuralParams:
         if not self.features or min(self.hidden, default=1) < 1:
             raise Refused("no network", clause="plan", seen=self.hidden, needed="features, layers of 1 unit or more")
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the table's columns."""
         return columns_of(self.features)
@@ -57,7 +61,7 @@ class NeuralParams:
         """Of the target; none of a quantity."""
         return self.target.levels if isinstance(self.target, Classes) else ()
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Units from the columns to the answers."""
         return (len(self.columns), *self.hidden, len(self.levels) or 1)
@@ -108,7 +112,14 @@ def gradient(params: NeuralParams, weights: Reals, table: Table) -> Reals:
 
 
 def train(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: Pull) -> tuple[Reals, int]:
-    """Gradient steps over shuffled batches; what they change, and over how many records."""
+    """Gradient steps over shuffled batches; what they change, and over how many records.
+
+    On one thread: products of batches are so small that more of them only wait for each other."""
+    with threadpool_limits(1):
+        return _trained(params, weights, table, seed, pull), len(table)
+
+
+def _trained(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: Pull) -> Reals:
     plan, current = params.averaging, weights.copy()
     for epoch in range(plan.epochs):
         order = shuffled(seed * plan.epochs + epoch, len(table))
@@ -118,7 +129,7 @@ def train(params: NeuralParams, weights: Reals, table: Table, seed: int, pull: P
             if pull.control is not None:
                 slope += pull.control
             current -= plan.rate * (slope + pull.proximal * (current - weights))
-    return current - weights, len(table)
+    return current - weights
 
 
 def outputs(params: NeuralParams, state: AveragingState, table: Table) -> Reals:
@@ -138,6 +149,23 @@ def values(params: NeuralParams, state: AveragingState, table: Table) -> Reals:
     return params.target.middle + params.target.half * outputs(params, state, table)[:, 0]
 
 
+def contributions(params: NeuralParams, state: AveragingState, table: Table, wanted: Reals) -> tuple[Reals, Reals]:
+    """`wanted` (records, outputs) times the outputs, taken apart: what a record with the middle of every range gets,
+    (records,), and what each column adds to it, (records, columns).
+
+    Integrated gradients (Sundararajan et al. 2017) by the midpoint rule; what is left over, for a bend between two
+    steps, is shared out in proportion.
+    """
+    stack, values = layers(params, weights_of(state)), _filled(table)
+    slopes = sum(_slopes(stack, values * ((step + 0.5) / STEPS), wanted) for step in range(STEPS)) / STEPS
+    base, reached = ((_forward(stack, at)[-1] * wanted).sum(axis=1) for at in (np.zeros_like(values), values))
+    added: Reals = slopes * values
+    sizes = np.abs(added)
+    left = reached - base - added.sum(axis=1)
+    added += sizes * (left / np.maximum(sizes.sum(axis=1), np.finfo(np.float64).tiny))[:, None]
+    return base, added
+
+
 def fitted(params: NeuralParams, state: AveragingState) -> Fitted:
     """`weights`: the flat vector of `layers`, for values (and a quantity) scaled to [-1, 1] by their ranges."""
     if not state.rounds:
@@ -152,6 +180,16 @@ def _forward(stack: list[tuple[Reals, Reals]], values: Reals) -> list[Reals]:
         result = found[-1] @ matrix + bias
         found.append(result if i + 1 == len(stack) else np.maximum(result, 0.0))
     return found
+
+
+def _slopes(stack: list[tuple[Reals, Reals]], values: Reals, wanted: Reals) -> Reals:
+    """The gradient of `wanted` times the outputs by the values, (records, columns)."""
+    slope, inputs = wanted, _forward(stack, values)[:-1]
+    for i in reversed(range(len(stack))):
+        slope = slope @ stack[i][0].T
+        if i:
+            slope = slope * (inputs[i] > 0.0)
+    return slope
 
 
 def _slope(params: NeuralParams, answers: Reals, target: Reals) -> Reals:

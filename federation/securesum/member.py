@@ -49,7 +49,7 @@ class MemberState:
     roster: Roster | None = None
     held: tuple[Held, ...] = ()
     among: bytes = b""  # digest of the keys of U1, once contributed or revealed
-    contribution: bytes = b""  # SHA-256 of the masked lanes, once made
+    contribution: bytes = b""  # SHA-256 of the SHA-256 of each stretch of the masked lanes, once made
     survivors: tuple[Address, ...] = ()  # U3, once answered
     opened_scalars: tuple[Address, ...] = ()  # whose s this member gave a share of
     opened_seeds: tuple[Address, ...] = ()  # whose b it gave, or gave a share of
@@ -129,9 +129,8 @@ def contribute(state: MemberState, keys: Mapping[Address, Keys], lanes: Lanes) -
     _roster(state).refuse_fewer(keys)
     if state.survivors and not state.contribution:
         raise Refused("the survivors are final without this member", clause="late", seen="now", needed="before U3")
-    masked = hashlib.sha256()
-    add_keystreams(lanes, [Mask(state.seed, 1), *_pair_masks(state, keys)], seen=masked.update)
-    contribution = masked.digest()
+    masks = [Mask(state.seed, 1), *_pair_masks(state, keys)]
+    contribution = _sha256(b"".join(add_keystreams(lanes, masks, digest=_sha256)))
     if state.contribution not in (b"", contribution):
         lanes.fill(0)  # masked in place: left as it is, a caller that goes on would hold the second vector of the mask
         raise Refused("another vector under the same masks: draw fresh keys", clause="contribution",
@@ -222,6 +221,10 @@ def _never_both(state: MemberState) -> MemberState:
     if both:
         raise Refused("both secrets of one member", clause="both", seen=_hex(both), needed="one")
     return state
+
+
+def _sha256(data: bytes | memoryview) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _hex(addresses: Iterable[Address]) -> list[str]:

@@ -105,9 +105,10 @@ def challenge(node: OurNode, number: TrainingPath) -> Any:
 
 
 @reading.get("/trainings/{number}/result", **one(training.Result, 404, 502, 504))
-def result(node: OurNode, number: TrainingPath) -> Any:
-    """What it came to, derived here from the plan and the posted sums."""
-    return plain(training.result(node, number))
+def result(node: OurNode, number: TrainingPath, alone: bool = False) -> Any:
+    """What it came to, derived here from the plan and the posted sums. With `alone`, beside it what our own records
+    alone would have given us: computed on this node, told to nobody but who asks here, in its own time."""
+    return plain(training.result(node, number, alone=alone))
 
 
 @reading.get("/trainings/{number}/card", **one(Card, 404, 502, 504))

@@ -21,6 +21,7 @@ from node.cli.output import Outcome
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from node.demo.pages import Page
     from node.demo.scenario import Scenario
 
 
@@ -43,7 +44,9 @@ def demo(
     return Outcome(document, _rendered(document), 0 if document["held"] else 7)
 
 
-def told(scenario: Scenario, *, keep: bool, folder: Path | None) -> dict[str, Any]:
+def told(
+    scenario: Scenario, *, keep: bool, folder: Path | None, page: Page | None = None
+) -> dict[str, Any]:  # fmt: skip
     """The story with a line a chapter on stderr; its folder goes unless it was asked for or is to be kept."""
     from node import demo as story
 
@@ -51,7 +54,7 @@ def told(scenario: Scenario, *, keep: bool, folder: Path | None) -> dict[str, An
     place.mkdir(parents=True, exist_ok=True)
     try:
         with _watching() as show:
-            return story.run(place.resolve(), show, scenario, keep=keep)
+            return story.run(place.resolve(), show, scenario, keep=keep, page=page)
     finally:
         if not keep and folder is None:
             shutil.rmtree(place, ignore_errors=True)

@@ -121,16 +121,21 @@ def result(
     public: Annotated[
         list[Path], Option(metavar="FILE", help="May be repeated: all members' records, where these are public.")
     ] = [],
+    facts: Annotated[
+        Path | None, Option(metavar="FILE", help="What `hanse scenario run --facts` wrote, as a page of the report.")
+    ] = None,
     missing: Missing = False,
 ) -> Any:
-    """What it came to, derived here from the plan and the posted sums; with --report, as a page for people."""
+    """What it came to, beside what your own records alone would have given; with --report, as a page for people.
+
+    Derived here from the plan and the posted sums. How you do alone is computed on this node and told to nobody."""
     from node import training as story
 
     costs = _costs(cost_miss, cost_alarm)
     if report is None:
-        if costs or score or name_column or level or public:
+        if costs or score or name_column or level or public or facts:
             raise Misuse("costs and files are for the page", clause="report", needed="--report FILE beside them")
-        return run.story(story.result, training)
+        return run.story(story.result, training, alone=True)
     from node import report as page
 
     return run.story(
@@ -143,6 +148,7 @@ def result(
         name=name_column,
         level=level,
         public=public,
+        scenario=facts,
         missing=missing,
     )
 

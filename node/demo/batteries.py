@@ -3,7 +3,7 @@
 Each cell aged at its own temperature and load, so a cell's past says more of its future than the others do. It is here
 to be seen to fail: a scenario that only ever showed gains would be an advertisement.
 
-    BATTERIES.parts(folder)                       # {"B0005": Part(...), ...}
+    BATTERIES.parts(folder)                       # {"B0005": Path(...), ...}
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BATTERIES = Scenario(
     about="NASA's battery discharges", offer="Battery",
     cap="four cells of 34, each aged at another temperature or load",
     records=200, features=FEATURES, target={"name": "soh", "low": 0, "high": 2},
-    algorithm="ridge", metric="r2",
+    algorithm="ridge-held-out", metric="r2",
     units={"cycle": "discharges", "voltage": "V", "temperature": "°C", "soh": "of the first capacity"},
     decision=Decision(
         about="which cells are replaced, because under 80 % are expected", alarm="replace", miss=50.0,

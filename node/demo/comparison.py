@@ -13,17 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from federation import portable
-from federation.algorithms import linear, logistic, poisson
+from federation.algorithms import linear, logistic, neural, poisson
+from federation.algorithms.averaging import AveragingState, pack
 from federation.simulate import pooled
 from federation.tables import Table
 from federation.vectors import Reals
 from node import models
-from node.demo.scenario import METRICS, Decision, Part, Scenario
+from node.demo.scenario import METRICS, Decision, Scenario, columns_of
+from node.errors import Misuse
 from node.model import TrainingId
 from node.sums import Plan
 
@@ -80,28 +83,31 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A model's answers: log-odds of the first label, or the quantity expected."""
+    """A model's answers: log-odds of the first label, the quantity expected, or the chance of each class."""
 
     answers: Callable[[Table], Reals]
 
 
-def compared(scenario: Scenario, parts: Mapping[str, Part], training: TrainingId) -> Comparison:
-    """Train pooled and each alone here, and judge all; federated is pooled, as the model file shows."""
-    columns = {site: part.columns() for site, part in parts.items()}
-    split = {site: scenario.learnt_and_judged(found) for site, found in columns.items()}
+def compared(
+    scenario: Scenario, parts: Mapping[str, Path], training: TrainingId, model: bytes | None = None
+) -> Comparison:
+    """Train pooled and each alone here, and judge all. `model`: the file that the members' training left, asked where
+    federated is not pooled (`exact`), and there needed: Misuse without."""
+    split = {site: scenario.learnt_and_judged(columns_of(path)) for site, path in parts.items()}
     whole, plan = scenario.one_place(), scenario.plan()
-    state = _trained(scenario, whole, list(split.values()))
-    shared = together = _of_state(whole, state)
-    own = {site: _of_state(whole, _trained(scenario, whole, [tables])) for site, tables in split.items()}
+    state = _trained(whole, list(split.values()))
+    together = _of_state(whole, state)
+    shared = together if scenario.exact else _of_file(plan, model)
+    own = {site: _of_state(whole, _trained(whole, [tables])) for site, tables in split.items()}
     lines = tuple(_line(scenario, site, *tables, shared, together, [own[site]]) for site, tables in split.items())
     judged = _joined([out for _, out in split.values()])
     learnt = _joined([learn for learn, _ in split.values()])
     everybody = _line(scenario, f"all {scenario.sites_word}", learnt, judged, shared, together, list(own.values()))
-    figures = models.evaluation_of(state)
-    local = {site: _right(one, judged) for site, one in own.items()} if scenario.holds_out else {}
+    figures = models.evaluation_of(whole, state)
+    local = {site: _right(one, judged) for site, one in own.items()} if scenario.metric == "area" else {}
     return Comparison(
         lines, _mean(lines), everybody, models.encode_model(plan, state, training), local,
-        figures.accuracy if figures else None,
+        getattr(figures, "accuracy", None),
     )  # fmt: skip
 
 
@@ -114,21 +120,30 @@ def verdict(found: Comparison, scenario: Scenario) -> str:
     return f"{words}; {means}" + (f"; {', '.join(found.harmed)} would do better alone" if harmed else "")
 
 
-def _trained(scenario: Scenario, plan: Plan, tables: Sequence[tuple[Table, Table]]) -> Any:
-    learnt = [table for pair in tables for table in (pair if scenario.holds_out else pair[:1])]
-    return pooled(plan.steps, plan.params, _joined(learnt)).state
+def _trained(plan: Plan, tables: Sequence[tuple[Table, Table]]) -> Any:
+    return pooled(plan.steps, plan.params, _joined([table for pair in tables for table in pair])).state
 
 
 def _of_state(plan: Plan, state: Any) -> _Judged:
-    if plan.algorithm == "logistic-held-out":
-        return _Judged(lambda table: logistic.scores(plan.params.model, state.model, table))
+    inner = plan.algorithm.removesuffix("-held-out")
+    if inner != plan.algorithm:
+        return _of_state(Plan(plan.title, inner, plan.params.model), state.model)
     answers = _ANSWERS[plan.algorithm]
     return _Judged(lambda table: answers(plan.params, state, table))
 
 
+def _of_file(plan: Plan, model: bytes | None) -> _Judged:
+    if model is None:
+        raise Misuse("averaging is not pooling: the members' own model is judged", clause="model", needed="its file")
+    weights = models.decode_model(model).arrays["weights"]
+    return _of_state(Plan(plan.title, "neural", plan.params.model), AveragingState(pack(weights)))
+
+
 _ANSWERS: dict[str, Callable[[Any, Any, Table], Reals]] = {
+    "logistic": logistic.scores,
     "ridge": linear.predictions,
     "poisson": poisson.predictions,
+    "neural": neural.chances,
 }
 
 
@@ -139,7 +154,7 @@ def _line(
     scores = [_score(scenario, answers, judge.target) for answers in every]
     costs = [_cost(scenario.decision, answers, judge.target) for answers in every]
     cost = {"federated": costs[0], "pooled": costs[1], "alone": math.fsum(costs[2:]) / len(costs[2:]),
-            "no_model": _without(scenario.decision, judge.target)}  # fmt: skip
+            "no_model": _without(scenario, judge.target)}  # fmt: skip
     alone = _average(scores[2:]) if scores[2:] and None not in scores[2:] else None
     return Line(site, len(judge), len(learn), scores[0], scores[1], alone, cost)
 
@@ -169,13 +184,21 @@ def _score(scenario: Scenario, answers: Reals, target: Reals) -> float | None:
 
 
 def _cost(decision: Decision, answers: Reals, target: Reals) -> float:
-    """Of 100 decisions."""
+    """Of 100 decisions. Of classes: the alarm costs what it costs, whether or not the answer would have been right."""
+    if answers.ndim == 2:
+        asked = decision.miss * (1.0 - answers.max(axis=1)) > decision.false_alarm
+        wrong = answers.argmax(axis=1) != target
+        return float(100 * np.where(asked, decision.false_alarm, decision.miss * wrong).mean())
     alarm, bad = _alarms(decision, answers), _bad(decision, target)
     return float(100 * (decision.miss * (bad & ~alarm).mean() + decision.false_alarm * (alarm & ~bad).mean()))
 
 
-def _without(decision: Decision, target: Reals) -> float:
-    """With no model: the alarm always or never, whichever costs less."""
+def _without(scenario: Scenario, target: Reals) -> float:
+    """With no model: the alarm always, or never (of classes: always the commonest), whichever costs less."""
+    decision = scenario.decision
+    if scenario.metric == "share":
+        missed = 1.0 - np.unique(target, return_counts=True)[1].max() / len(target)
+        return float(100 * min(decision.miss * missed, decision.false_alarm))
     bad = _bad(decision, target).mean()
     return float(100 * min(decision.miss * bad, decision.false_alarm * (1 - bad)))
 

@@ -2,7 +2,7 @@
 
 A harvest is a product of powers of what went into it (Cobb and Douglas 1928), so what is learnt from are logarithms.
 
-    AGRICULTURE.parts(folder)                     # {"ciwangi": Part(...), ...}
+    AGRICULTURE.parts(folder)                     # {"ciwangi": Path(...), ...}
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ AGRICULTURE = Scenario(
     about="the records of rice farms", offer="Rice farms",
     cap="the four largest of six villages",
     records=300, features=FEATURES, target={"name": "log_harvest", "low": 0, "high": 12},
-    algorithm="ridge", metric="r2",
+    algorithm="ridge-held-out", metric="r2",
     units={
         "log_land": "ln hectares", "log_seed": "ln kg", "log_urea": "ln kg", "log_phosphate": "ln (1 + kg)",
         "log_labour": "ln hours", "pesticide": "rupiah", "log_harvest": "ln kg",

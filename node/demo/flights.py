@@ -3,7 +3,7 @@
 Two sources of different shape are joined: a record for each flight, and one for each airport and hour. Only what is
 known before a departure is learnt from.
 
-    LOGISTICS.parts(folder)                       # {"B6": Part(...), ...}
+    LOGISTICS.parts(folder)                       # {"B6": Path(...), ...}
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Real records, real gaps: cholesterol is missing in all of Switzerland, vessels and thallium scan nearly everywhere but
 in Cleveland. The plan says how each column is read; the rest is `federation`.
 
-    HEALTHCARE.parts(folder)                      # {"Cleveland": Part(...), ...}
+    HEALTHCARE.parts(folder)                      # {"Cleveland": Path(...), ...}
 """
 
 from __future__ import annotations

@@ -6,16 +6,18 @@ scenario = named("finance")
 from __future__ import annotations
 
 from node.demo.batteries import BATTERIES
+from node.demo.digits import IMAGES
 from node.demo.farms import AGRICULTURE
 from node.demo.flights import LOGISTICS
 from node.demo.hospitals import HEALTHCARE
 from node.demo.loans import FINANCE
 from node.demo.machines import MANUFACTURING
 from node.demo.scenario import Scenario
+from node.demo.stations import SENSORS
 from node.errors import NotFound
 
 SCENARIOS: dict[str, Scenario] = {
-    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES)
+    one.name: one for one in (MANUFACTURING, AGRICULTURE, LOGISTICS, HEALTHCARE, FINANCE, BATTERIES, IMAGES, SENSORS)
 }
 
 

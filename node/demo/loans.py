@@ -3,7 +3,7 @@
 The package has them as a compressed pickle and in no other form. A pickle is a program: this one's digest is checked,
 and it is not run either. What it would call is written down, a name with arguments, and the columns are read from that.
 
-    FINANCE.parts(folder)                         # {"Midwest": Part(...), ...}
+    FINANCE.parts(folder)                         # {"Midwest": Path(...), ...}
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The records were made by a simulation (Matzka 2020), not by machines: nothing is claimed of them but that they are
 public. A plant makes one quality of product, low, medium or high; there are three, the fewest a secure sum takes.
 
-    MANUFACTURING.parts(folder)                   # {"L": Part(...), ...}
+    MANUFACTURING.parts(folder)                   # {"L": Path(...), ...}
 """
 
 from __future__ import annotations

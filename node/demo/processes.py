@@ -8,6 +8,7 @@ Everything stops when the block ends; `keep` leaves it running.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -24,11 +25,14 @@ from node import home, tokens
 from node.chain import embedded
 from node.db import Database
 from node.errors import Conflict, HanseError, NotFinal, NotFound, Refused, Retry, Untrusted
-from node.model import Address, Time
+from node.model import Address, Digest, Time, raw
 from node.settings import Settings
+from node.store import Cid
+from node.tables import PARQUET
 
 START_SECONDS = 240.0
 REQUEST_SECONDS = 300.0
+KINDS = {".csv": "text/csv", ".parquet": PARQUET}
 PASSPHRASE = b"a demo's passphrase protects a demo"
 _FAMILIES: dict[str, type[HanseError]] = {
     kind.code: kind for kind in (Refused, Conflict, NotFound, NotFinal, Retry, Untrusted)
@@ -51,10 +55,23 @@ class Person:
     def post(self, path: str, body: Any = None, **query: Any) -> Any:
         return self._ask("POST", path, json=body, params=query)
 
+    def block(self, digest: Digest) -> bytes:
+        """The public bytes of a digest, from the node's gateway. Untrusted where they are others."""
+        import httpx2
+
+        url = f"{self.url}/ipfs/{Cid.raw(raw(digest))}?format=raw"
+        answer = httpx2.get(url, timeout=REQUEST_SECONDS)
+        if not answer.is_success:
+            raise Retry(f"{self.name}'s gateway says {answer.status_code}", clause="gateway", seen=url)
+        seen = "0x" + hashlib.sha256(answer.content).hexdigest()
+        if seen != digest:
+            raise Untrusted(f"{self.name} serves other bytes", clause="digest", seen=seen, needed=digest)
+        return bytes(answer.content)
+
     def upload(self, path: str, file: Path, **query: Any) -> Any:
         """POST a file as the body, streamed."""
         with file.open("rb") as stream:
-            headers = {"Content-Type": "text/csv", "Content-Length": str(file.stat().st_size)}
+            headers = {"Content-Type": KINDS[file.suffix], "Content-Length": str(file.stat().st_size)}
             return self._ask("POST", path, content=stream, headers=headers, params=query)
 
     def _ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Any:
@@ -120,6 +137,24 @@ def as_soon_as_known(act: Callable[[], Any], *, seconds: float = 20.0) -> Any:
             if exc.code != "not_found" or time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+def refused(act: Callable[[], Any]) -> dict[str, Any]:
+    """The reason why it was refused; an error where it was not."""
+    try:
+        act()
+    except Refused as no:
+        return no.record()
+    raise AssertionError("this should have been refused")
+
+
+def eventually(holds: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
+    """Wait until it holds. Raises NotFinal, saying `what` was waited for."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            raise NotFinal(f"waited in vain for {what}", clause="deadline")
+        time.sleep(0.1)
 
 
 def _homes(folder: Path, names: Sequence[str], rpc: str) -> dict[str, Path]:

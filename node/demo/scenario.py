@@ -1,11 +1,10 @@
 """A scenario: real records of several sites, a question, and what a wrong answer costs. The story is the same for all.
 
     HEALTHCARE = Scenario(name="healthcare", ..., load=hospitals, column="dataset", sites=("Cleveland", ...))
-    parts = HEALTHCARE.parts(folder)              # {"Cleveland": Part(published=..., kept=...), ...}
+    parts = HEALTHCARE.parts(folder)              # {"Cleveland": Path(...), ...}
     plan = HEALTHCARE.plan()
 
-Some plans hold records out by themselves (`logistic-held-out`). For all others each site keeps one record in `EVERY`
-out of what it publishes, chosen by the record's own values in the same way, to be judged by later.
+All plans hold one record in `EVERY` out (`logistic-held-out`, `neural-held-out`): the models are judged on those.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation import records as plain_records
-from federation.algorithms import held_out
 from federation.tables import Columns, Feature, Table
-from node.errors import Untrusted
+from node import tables
+from node.demo.streams import Stream, table_of
+from node.errors import Misuse, Untrusted
 from node.sums import Plan, plan_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ METRICS: Mapping[Metric, str] = {
 class Decision:
     """What is decided by the model, and what a wrong one costs, in `unit`. The costs are assumptions: say your own.
 
-    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`.
+    An alarm is a chance over false_alarm / (false_alarm + miss); of a quantity, an expected value under `below`; of
+    classes, an answer whose chance of being wrong, times `miss`, is over `false_alarm`.
     """
 
     about: str
@@ -51,23 +52,12 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One site's records: what it publishes, and what it keeps out where the plan holds nothing out."""
-
-    published: Path
-    kept: Path | None
-
-    def columns(self) -> dict[str, Any]:
-        """All of them, as text."""
-        return columns_of([path for path in (self.published, self.kept) if path])
-
-
-@dataclass(frozen=True)
 class Scenario:
     """`sites` are values of `column` in what `load` returns; `site` and `sites_word` what one and many are called.
 
     `records`: the most of one site, public, part of the plan. `params`: the algorithm's beside features and target.
-    `cap`: which records are left out, in words, empty for none. `purpose` is offered, `other` is not.
+    `cap`: which records are left out, in words, empty for none. `purpose` is offered, `other` is not. `stream`: what
+    `load` returns is said over MQTT, and collected, before there is a table.
     """
 
     name: str
@@ -93,66 +83,74 @@ class Scenario:
     params: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     cap: str = ""
-
-    @property
-    def holds_out(self) -> bool:
-        """Whether the plan judges itself on records held out in the training."""
-        return self.algorithm == held_out.LOGISTIC_HELD_OUT.name
+    stream: Stream | None = None
 
     @property
     def exact(self) -> bool:
         """Whether federated and pooled are the same model to the last bit."""
-        return self.algorithm != "neural"
+        return self.algorithm != "neural-held-out"
 
     def plan(self, *, members: int | None = None, records: int | None = None) -> Plan:
         """What all sites compute together, or as many `members` of at most `records` each."""
         features = [plain_records.plain(one) for one in self.features]
         model = {"features": features, "target": dict(self.target)}
         limits = {"members": members or len(self.sites), "records": records or self.records}
-        if self.holds_out:
-            document: dict[str, Any] = {"model": model | limits | dict(self.params), "every": EVERY}
-        elif self.algorithm == "neural":
-            own = {"averaging": limits | self.params["averaging"]}
-            document = model | dict(self.params) | own
+        if self.exact:
+            model |= limits | dict(self.params)
         else:
-            document = model | limits | dict(self.params)
+            model |= dict(self.params) | {"averaging": limits | self.params["averaging"]}
+        document = {"model": model, "every": EVERY}
         return plan_of(self.title, self.algorithm, document)
 
     def one_place(self) -> Plan:
         """The same for all records in one place."""
         return self.plan(members=1, records=len(self.sites) * self.records)
 
-    def parts(self, folder: Path) -> dict[str, Part]:
-        """Each site's records as CSV files in `folder`. Untrusted where a site has more than the plan allows."""
-        frame = self.load()
-        return {site: self._part(frame[frame[self.column] == site], site, folder) for site in self.sites}
+    def parts(self, folder: Path) -> dict[str, Path]:
+        """Each site's records as a CSV or Parquet file in `folder`. Untrusted where it has more than the plan allows,
+        Misuse where its stream was not collected there."""
+        return {site: self._part(frame, site, folder) for site, frame in self._frames(folder).items()}
 
-    def _part(self, frame: pd.DataFrame, site: str, folder: Path) -> Part:
+    def measured(self) -> dict[str, pd.DataFrame]:
+        """What there is of each site."""
+        frame = self.load()
+        return {site: frame[frame[self.column] == site] for site in self.sites}
+
+    def _frames(self, folder: Path) -> dict[str, pd.DataFrame]:
+        import pandas as pd
+
+        if self.stream is None:
+            return self.measured()
+        found = {site: table_of(folder, site) for site in self.sites}
+        missing = [path.name for path in found.values() if not path.exists()]
+        if missing:
+            raise Misuse("the streams of this scenario were not collected", clause="stream", seen=missing,
+                         needed="what `streams.collected` writes")  # fmt: skip
+        return {site: pd.DataFrame(columns_of(path)) for site, path in found.items()}
+
+    def _part(self, frame: pd.DataFrame, site: str, folder: Path) -> Path:
         if not 0 < len(frame) <= self.records:
             raise Untrusted("a site has no records, or too many", clause="records", seen=len(frame),
                             needed=f"1 to {self.records} of {site}")  # fmt: skip
-        stem = folder / site.lower().replace(" ", "-")
-        published, kept = stem.with_suffix(".csv"), stem.with_suffix(".held-out.csv")
-        frame.to_csv(published, index=False)
-        if self.holds_out:
-            return Part(published, None)
-        plan = self.plan()
-        out = held_out.chosen(plan.steps.prepare(plan.params, columns_of([published])), EVERY)
-        frame[~out].to_csv(published, index=False)
-        frame[out].to_csv(kept, index=False)
-        return Part(published, kept)
+        path = (folder / site.lower().replace(" ", "-")).with_suffix(".parquet" if self.stream else ".csv")
+        _write(frame, path)
+        return path
 
     def learnt_and_judged(self, columns: Columns) -> tuple[Table, Table]:
         """The records that are learnt from, and those that are held out."""
         plan = self.plan()
-        table = plan.steps.prepare(plan.params, columns)
-        out = held_out.chosen(table, EVERY)
-        return Table(table.values[~out], table.target[~out]), Table(table.values[out], table.target[out])
+        learnt, judged = plan.params.split(plan.steps.prepare(plan.params, columns))
+        return learnt, judged
 
 
-def columns_of(paths: list[Path]) -> dict[str, Any]:
-    """All cells of CSV files by column, as text."""
-    import pandas as pd
+def columns_of(path: Path) -> dict[str, Any]:
+    """All cells of a table by column, as a node reads them."""
+    with path.open("rb") as file:
+        return dict(tables.columns(file))
 
-    frame = pd.concat([pd.read_csv(path, dtype=str) for path in paths], ignore_index=True)
-    return {str(name): frame[name].tolist() for name in frame.columns}
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        tables.write_parquet(path, {str(name): frame[name].tolist() for name in frame.columns})

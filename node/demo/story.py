@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,12 @@ from typing import Any, Protocol
 from node.demo.comparison import compared
 from node.demo.facts import facts_of
 from node.demo.lying import lying_gateway
-from node.demo.processes import Alliance, Person, as_soon_as_known, started
-from node.demo.scenario import Part, Scenario
-from node.errors import NotFinal, Refused, Retry
+from node.demo.pages import Page, write_page
+from node.demo.processes import Alliance, Person, as_soon_as_known, eventually, refused, started
+from node.demo.scenario import Scenario
+from node.demo.streams import collected, mosquitto
+from node.errors import NotFinal, Retry
+from node.tables import describe
 
 TRAINING_SECONDS = 300.0
 AUDIT_SECONDS = 120
@@ -77,27 +79,48 @@ class Telling:
         return self.alliance.people[self.scenario.sites[at]]
 
 
-def run(folder: Path, show: Show, scenario: Scenario, *, keep: bool = False) -> Document:
-    """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running."""
+def run(
+    folder: Path, show: Show, scenario: Scenario, *, keep: bool = False, page: Page | None = None
+) -> Document:  # fmt: skip
+    """Tell the whole story in `folder`; the document of `hanse demo --json`. `keep` leaves the nodes running. `page`:
+    the report that the first site's node writes of it, while it still runs."""
     began = time.monotonic()
     document: Document = {"scenario": scenario.name, "gas": {}}
     many = _NUMBERS[len(scenario.sites)]
+    if scenario.stream is not None:
+        mosquitto()  # before anything is started
     show.begin(f"{many} {scenario.sites_word} start an embedded chain, five contracts and a node each")
     with started(folder, scenario.sites, keep=keep) as alliance:
         people = alliance.people
         document["members"] = [{"name": p.name, "account": p.account, "url": p.url} for p in people.values()]
         show.note(f"Consortium {alliance.consortium} on {alliance.rpc}")
         telling = Telling(alliance, scenario, folder, show, document)
-        for chapter in (_publish, _share, _refuse, _revoke, _train, _compare, _audit, _tamper):
+        for chapter in (_collect, _publish, _share, _refuse, _revoke, _train, _compare, _audit, _tamper):
             chapter(telling)
         document["urls"] = {"chain": alliance.rpc} | {p.name: p.url for p in people.values()}
         document["consortium"] = alliance.consortium
         document["memory_mb"] = alliance.memory_mb()
         document["kept"] = {"folder": str(folder), "processes": alliance.processes} if keep else None
-    document["seconds"] = round(time.monotonic() - began, 1)
-    document["held"] = _held(document)
-    document["facts"] = facts_of(scenario, document)
+        document["seconds"] = round(time.monotonic() - began, 1)
+        document["held"] = _held(scenario, document)
+        document["facts"] = facts_of(scenario, document)
+        if page is not None:
+            write_page(folder, telling.owner, scenario, document["facts"], page)
     return document
+
+
+def _collect(telling: Telling) -> None:
+    """Only where the records are a stream of sensors."""
+    scenario, show = telling.scenario, telling.show
+    if scenario.stream is None:
+        return
+    show.begin(f"the sensors of each {scenario.site} speak over MQTT; what they say is collected into Parquet, judged, "
+               "and put into a table")  # fmt: skip
+    made = []
+    for site, measured in scenario.measured().items():
+        made.append(collected(scenario.stream, site, measured, telling.folder))
+        show.note(f"{sum(one['messages'] for one in made)} messages, {sum(one['table']['rows'] for one in made)} rows")
+    telling.document["collected"] = made
 
 
 def _publish(telling: Telling) -> None:
@@ -111,12 +134,11 @@ def _publish(telling: Telling) -> None:
     show.note(f"{sum(d['records'] for d in made)} records in {len(made)} datasets")
 
 
-def _published(person: Person, part: Part, scenario: Scenario) -> Document:
+def _published(person: Person, part: Path, scenario: Scenario) -> Document:
     offer = {"title": f"{scenario.offer}, {person.name}", "purpose": [scenario.purpose], "use": ["read", "train"],
              "days": 90}  # fmt: skip
-    made = person.upload("/datasets", part.published, **offer)
-    kept = str(part.kept) if part.kept else None
-    return {"member": person.name, "records": _lines(part.published), "file": str(part.published), "kept": kept, **made}
+    made = person.upload("/datasets", part, **offer)
+    return {"member": person.name, "records": describe(part).rows, "file": str(part), **made}
 
 
 def _share(telling: Telling) -> None:
@@ -140,9 +162,9 @@ def _refuse(telling: Telling) -> None:
     telling.show.begin(f"{stranger.name} asks for a purpose that {owner.name} does not offer, and tries "
                        f"{telling.consumer.name}'s grant")  # fmt: skip
     body = {"dataset": telling.dataset(owner.name)["dataset"], "purposes": [scenario.other], "days": 30}
-    asked = _refused(lambda: stranger.post("/requests", body))
+    asked = refused(lambda: stranger.post("/requests", body))
     grant = telling.document["grants"][0]["id"]
-    fetched = _refused(lambda: stranger.post(f"/grants/{grant}/fetch", {"purposes": [scenario.purpose]}))
+    fetched = refused(lambda: stranger.post(f"/grants/{grant}/fetch", {"purposes": [scenario.purpose]}))
     telling.document["refused"] = [
         {"member": stranger.name, "act": act, **why} for act, why in (("request", asked), ("fetch", fetched))
     ]
@@ -153,9 +175,9 @@ def _revoke(telling: Telling) -> None:
     telling.show.begin(f"{telling.owner.name} ends the grant; a later fetch is refused")
     grant, consumer = telling.document["grants"][0], telling.consumer
     ended = telling.owner.post(f"/grants/{grant['id']}/revoke")
-    _eventually(lambda: consumer.get(f"/grants/{grant['id']}")["state"] == "revoked", "the revocation to be seen")
+    eventually(lambda: consumer.get(f"/grants/{grant['id']}")["state"] == "revoked", "the revocation to be seen")
     body = {"purposes": [telling.scenario.purpose]}
-    later = _refused(lambda: consumer.post(f"/grants/{grant['id']}/fetch", body))
+    later = refused(lambda: consumer.post(f"/grants/{grant['id']}/fetch", body))
     grant |= {"state": "revoked", "later_fetch": later}
     telling.document["gas"]["revoke"] = ended["gas"]
     telling.show.note(f"refused by clause {later['clause']}: {later['seen']}, needed {later['needed']}")
@@ -176,16 +198,29 @@ def _train(telling: Telling) -> None:
     state = _watch(first, opened["id"], show)
     document["training"] = {"id": opened["id"], **first.get(f"/trainings/{opened['id']}/result")}
     document["rounds"] = first.get(f"/trainings/{opened['id']}/rounds")
-    show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}...")
+    _attest(telling)
+    attested = f"attested by {len(document['training']['attested'])} of {seats}"
+    show.note(f"{state['rounds']} sums, model {document['training']['model'][:18]}..., {attested}")
+
+
+def _attest(telling: Telling) -> None:
+    """Wait until every member has said on chain which model it found, and serves the very bytes."""
+    training, people = telling.document["training"], list(telling.alliance.people.values())
+    path, accounts = f"/trainings/{training['id']}/result", sorted(str(person.account) for person in people)
+    eventually(lambda: sorted(people[0].get(path)["attested"]) == accounts, "all members to attest the model",
+                seconds=TRAINING_SECONDS)  # fmt: skip
+    training["attested"] = accounts
+    telling.document["model_bytes"] = {person.name: len(person.block(training["model"])) for person in people}
 
 
 def _compare(telling: Telling) -> None:
     document, show = telling.document, telling.show
     show.begin(f"the same with all records in one place, and each {telling.scenario.site} by itself")
-    parts = {d["member"]: Part(Path(d["file"]), Path(d["kept"]) if d["kept"] else None) for d in document["datasets"]}
-    found = compared(telling.scenario, parts, document["training"]["id"])
+    parts = {dataset["member"]: Path(dataset["file"]) for dataset in document["datasets"]}
+    training = document["training"]
+    found = compared(telling.scenario, parts, training["id"], telling.owner.block(training["model"]))
     evaluation = document["training"]["evaluation"]
-    if evaluation:
+    if evaluation and "accuracy" in evaluation:
         document["accuracy"] = {
             "federated": evaluation["accuracy"], "pooled": found.pooled_accuracy, "records": evaluation["records"],
             "local": dict(found.local),
@@ -193,7 +228,8 @@ def _compare(telling: Telling) -> None:
     document["comparison"] = found.document(telling.scenario)
     equal = "0x" + hashlib.sha256(found.model).hexdigest() == document["training"]["model"]
     document["federated_equals_pooled"] = equal
-    show.note("the model file is the same to the last bit" if equal else "models differ")
+    averaged = "" if telling.scenario.exact else ": averaging is not pooling"
+    show.note("the model file is the same to the last bit" if equal else f"models differ{averaged}")
 
 
 def _audit(telling: Telling) -> None:
@@ -220,12 +256,15 @@ def _tamper(telling: Telling) -> None:
     telling.show.note(f"found by check {named[0]['check']}, exit code {code}" if named else "NOT FOUND")
 
 
-def _held(document: Document) -> bool:
-    """Whether all of it held: what the exit code says."""
+def _held(scenario: Scenario, document: Document) -> bool:
+    """Whether all of it held: what the exit code says. Of averaging, pooling is not asked to leave the same model; of
+    every scenario, that all members attest one."""
     grant, accuracy = document["grants"][0], document.get("accuracy")
     return all((
         grant["same_bytes"], grant["later_fetch"]["clause"] == "state", len(document["refused"]) == 2,
-        document["federated_equals_pooled"], accuracy is None or accuracy["federated"] == accuracy["pooled"],
+        document["federated_equals_pooled"] or not scenario.exact,
+        len(document["training"]["attested"]) == len(document["members"]) == len(document["model_bytes"]),
+        accuracy is None or accuracy["federated"] == accuracy["pooled"],
         document["audit"]["exit_code"] == 0, document["audit"]["untrusted"] == 0, document["tamper_detected"],
     ))  # fmt: skip
 
@@ -258,30 +297,9 @@ def _watch(person: Person, training: str, show: Show) -> Document:
     raise NotFinal("the training takes longer than the demo waits", clause="deadline", seen=seen, needed="final")
 
 
-def _refused(act: Callable[[], Document]) -> Document:
-    """The reason why it was refused; an error where it was not."""
-    try:
-        act()
-    except Refused as no:
-        return no.record()
-    raise AssertionError("this should have been refused")
-
-
-def _eventually(holds: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            raise NotFinal(f"waited in vain for {what}", clause="deadline")
-        time.sleep(0.1)
-
-
 def _gas(records: list[Document]) -> int:
     """The median of what they cost: the first of all pays for fresh storage."""
     return sorted(int(r["gas"]) for r in records)[len(records) // 2]
-
-
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") - 1
 
 
 def _sha256(path: Path) -> str:

@@ -18,6 +18,7 @@ from node.errors import Misuse
 from node.paper import charts
 from node.paper.facts import Facts
 from node.paper.says import Says
+from node.paper.scenario import Tells
 from node.paper.words import LANGUAGES
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ def page(facts: Facts, *, language: str = "en") -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     template = _environment().get_template("report.html")
+    words = LANGUAGES[language]
     return template.render(
-        facts=facts, says=Says(facts, LANGUAGES[language]), language=language, style=style, policy=policy, charts=charts
-    )
+        facts=facts, says=Says(facts, words), tells=Tells(facts.scenario, words) if facts.scenario else None,
+        language=language, style=style, policy=policy, charts=charts,
+    )  # fmt: skip
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from federation.costs import Choice, Costs
 from node.cards import Card, Quality
+from node.paper.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ class Price:
 @dataclass(frozen=True)
 class Facts:
     """`alone`: this member's own model, judged on its own records that neither had learned from; `here`: the common
-    model on the same records; None where `alone_why` says why (a key of the words). `pooled`: of the records said to be
-    public, and whether their model is the same, byte for byte. `actions` are the first of `scored` rows, of which
-    `acting` are to be acted on."""
+    model on the same records, both for this member's eyes only; None where `alone_why` says why (as `node.alone` does).
+    `pooled`: of the records said to be public, and whether their model is the same, byte for byte. `actions` are the
+    first of `scored` rows, of which `acting` are to be acted on. `scenario`: of the demonstration it was part of."""
 
     title: str
     training: str
@@ -53,7 +54,7 @@ class Facts:
     card: Card
     alone: Quality | None = None
     here: Quality | None = None
-    alone_why: str = "alone_not_held_out"
+    alone_why: str = "not_held_out"
     pooled: Quality | None = None
     pooled_same: bool | None = None
     costs: Costs | None = None
@@ -62,3 +63,4 @@ class Facts:
     actions: tuple[Action, ...] = ()
     scored: int = 0
     acting: int = 0
+    scenario: Scenario | None = None

@@ -14,18 +14,22 @@ GOOD, FAIR = 0.05, 0.12
 """Up to which error of calibration chances are called trustworthy, and roughly so."""
 
 SAME = 0.005
-"""A difference in shares that is none: half a case of a hundred."""
+"""A difference in shares that is none: half a case of a hundred, or of an error's size."""
+
+
+ASKED = 20
+"""More inputs than these nobody types."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the comparison: `share` fills its bar."""
+    """A line of the comparison: `share` fills its bar; `second`: its other figure, of `Says.heads`."""
 
     name: str
     shown: str
     share: float
     records: int
-    area: str
+    second: str
     main: bool
 
 
@@ -60,19 +64,31 @@ class Says:
         facts = self._facts
         named = (("together_row", facts.card.quality, True), ("here_row", facts.here, False),
                  ("alone_row", facts.alone, False), ("pooled_row", facts.pooled, False))  # fmt: skip
-        return [
-            self._row(key, quality, main) for key, quality, main in named if quality and quality.accuracy is not None
-        ]
+        return [self._row(key, quality, main) for key, quality, main in named if quality]
+
+    def heads(self) -> tuple[str, str]:
+        """What the two figures of `rows` are; the second is "" where no row has one."""
+        if not self.is_share():
+            return self("off_head"), self("explains_head")
+        return self("right_head"), self("area_head") if any(row.second for row in self.rows()) else ""
 
     def alone(self) -> str:
         facts = self._facts
         if facts.alone is None or facts.here is None:
-            return self(facts.alone_why)
+            return self(f"alone_{facts.alone_why}")
+        if facts.alone.mae is not None and facts.here.mae is not None:
+            return self._alone_off(facts.alone.mae, facts.here.mae)
         apart = (facts.here.accuracy or 0.0) - (facts.alone.accuracy or 0.0)
         if abs(apart) < SAME:
             return self("alone_equal")
         key = "alone_better" if apart > 0 else "alone_worse"
         return self(key, points=f"{abs(100 * apart):.1f}", records=facts.alone.records)
+
+    def _alone_off(self, own: float, together: float) -> str:
+        if abs(own - together) <= SAME * max(own, together):
+            return self("alone_equal")
+        key = "alone_better_number" if together < own else "alone_worse_number"
+        return self(key, own=number(own), together=number(together))
 
     def trust(self) -> str:
         error = self._card.calibration_error
@@ -133,14 +149,14 @@ class Says:
         return self._card.kind in ("chance", "classes")
 
     def command(self) -> str:
+        """That asks the model: about values in the middle, or of many inputs about the rows of a file."""
+        if len(self._card.inputs) > ASKED:
+            return f"hanse training predict {self._facts.training[:10]} rows.csv --out answers.csv"
         values = []
         for one in self._card.inputs:
             value = one.levels[0] if one.levels else number(((one.low or 0.0) + (one.high or 0.0)) / 2)
             values.append(f"--set {shlex.quote(f'{one.name}={value}')}")
         return " \\\n  ".join([f"hanse training predict {self._facts.training[:10]}", *values])
-
-    def has_area(self) -> bool:
-        return any(row.area for row in self.rows())
 
     def range_of(self, low: float | None, high: float | None, levels: tuple[str, ...]) -> str:
         return ", ".join(levels) if levels else self("card_range", low=number(low or 0.0), high=number(high or 0.0))
@@ -162,6 +178,10 @@ class Says:
         return found[0].partition(": ")[2] if found else None
 
     def _row(self, key: str, quality: Quality, main: bool) -> Row:
+        if quality.mae is not None:
+            r2 = quality.r2
+            second = "" if r2 is None else percent(r2) if r2 > 0 else self("explains_nothing")
+            return Row(self(key), number(quality.mae), max(0.0, r2 or 0.0), quality.records, second, main)
         accuracy = quality.accuracy or 0.0
         area = percent(quality.area) if quality.area is not None else ""
         return Row(self(key), percent(accuracy), accuracy, quality.records, area, main)

@@ -26,6 +26,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import log_loss, r2_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from federation import records
@@ -45,6 +46,7 @@ from federation.algorithms.cluster import KMEANS, KMeansParams
 from federation.algorithms.discriminant import DISCRIMINANT, DiscriminantParams
 from federation.algorithms.evaluation_classes import CLASS_EVALUATION, ClassEvaluationParams, class_table
 from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION, RegressionEvaluationParams, number_table
+from federation.algorithms.held_out import BAYES_HELD_OUT, RIDGE_HELD_OUT, HeldOutParams, chosen
 from federation.algorithms.linear import RIDGE, RidgeParams
 from federation.algorithms.logistic import LOGISTIC, LogisticParams
 from federation.algorithms.multinomial import MULTINOMIAL, MultinomialParams
@@ -110,7 +112,7 @@ def run() -> dict[str, Any]:
     """The bench document; half a minute."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn about columns that depend on each other
-        cases = [*regressions(), *classifiers(), *groups(), *figures()]
+        cases = [*regressions(), *classifiers(), *groups(), *figures(), *judged_in_training()]
         return {"bench": "exact", "runs": 1, "results": [row for case in cases for row in rows(case)]}
 
 
@@ -137,7 +139,8 @@ def spread(case: Case, members: int) -> Training[Any]:
 
 def added(case: Case, parts: Sequence[Table]) -> Training[Any]:
     """As `train`, without masks."""
-    state, totals, width = case.algorithm.start(case.params), list[bytes](), case.params.width
+    state, totals = case.algorithm.start(case.params), list[bytes]()
+    width = case.algorithm.layout(case.params, state).width
     while not case.algorithm.done(case.params, state):
         vectors = [vector(case.algorithm, case.params, state, part) for part in parts]
         totals.append(to_bytes(np.sum(vectors, axis=0, dtype=ring(width))))
@@ -241,6 +244,33 @@ def figures() -> list[Case]:
         case(cancer, STATISTICS, plan, moments(plan, cancer), "relative", 1e-9),
         judged_classes(wine, more), judged_numbers(diabetes, price, predicted),
     ]  # fmt: skip
+
+
+def judged_in_training() -> list[Case]:
+    """Models that hold records out: what scikit-learn's, of the same records, come to on the same ones held out."""
+    diabetes, wine = load("diabetes"), load("wine")
+    number = HeldOutParams(RidgeParams(diabetes.features, Quantity("y", 0, 400), **LIMITS))
+    classes = HeldOutParams(BayesParams(wine.features, wine.classes, **LIMITS))
+    ridge, bayesian = split(RIDGE_HELD_OUT, number, diabetes), split(BAYES_HELD_OUT, classes, wine)
+    line = make_pipeline(StandardScaler(), Ridge(alpha=1.0)).fit(*ridge[0])
+    true = r2_score(ridge[1][1], np.clip(line.predict(ridge[1][0]), 0, 400))
+    right = GaussianNB().fit(*bayesian[0]).score(*bayesian[1])
+    return [
+        case(diabetes, RIDGE_HELD_OUT, number, figure(number, "r2", true), "R2", 1e-6),
+        case(wine, BAYES_HELD_OUT, classes, figure(classes, "accuracy", right), "accuracy", 1e-9),
+    ]
+
+
+def figure(params: Any, name: str, true: float) -> Callable[[Any], float]:
+    """How far a figure on the records held out is from the true one."""
+    return lambda state: float(abs(getattr(params.judging.report(state.evaluation), name) - true))
+
+
+def split(algorithm: Algorithm[Any, Any], params: Any, data: Data) -> list[tuple[Array, Array]]:
+    """The raw records that are learnt from, and those held out."""
+    columns = {f.name: data.x[:, i] for i, f in enumerate(data.features)} | {"y": data.y}
+    out = chosen(algorithm.prepare(params, columns), params.every)
+    return [(data.x[rows], data.y[rows]) for rows in (~out, out)]
 
 
 def moments(params: StatisticsParams, data: Data) -> Callable[[Any], float]:

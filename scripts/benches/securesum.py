@@ -127,8 +127,7 @@ def keystream(size: int, keys: int) -> None:
             for cipher in ciphers:
                 cipher.update_into(blank, out)
 
-    for _ in in_stretches(stretch, size, STRETCH):
-        pass
+    in_stretches(stretch, size, STRETCH)
 
 
 def mask_memory() -> dict[str, Any]:

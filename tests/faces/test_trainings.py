@@ -19,13 +19,15 @@ pytestmark = pytest.mark.xdist_group("faces")
 
 PLAN = {
     "title": "Does the load tell a failure?",
-    "algorithm": "logistic",
+    "algorithm": "logistic-held-out",
     "params": {
-        "features": [{"name": "load", "low": 0, "high": 10}],
-        "target": {"name": "failed", "above": 0},
-        "members": 3,
-        "records": 100,
-        "rounds": 4,
+        "model": {
+            "features": [{"name": "load", "low": 0, "high": 10}],
+            "target": {"name": "failed", "above": 0},
+            "members": 3,
+            "records": 200,
+            "rounds": 4,
+        }
     },
 }
 
@@ -58,7 +60,7 @@ def test_open_join_and_let_the_nodes_do_it(
     words = ("--seats", "3", "--phase-seconds", "120", "--challenge-seconds", "1", "--json")
     opened = hanse("training", "open", plan, *words, home=alice).json
     for number, person in enumerate(people.values()):
-        rows = [f"{load / 4},{int(load * (number + 3) % 17 + load > 24)}" for load in range(40)]
+        rows = [f"{load / 12},{int(load // 3 * (number + 3) % 17 + load // 3 > 24)}" for load in range(120)]
         table = tmp_path / f"{person.name}.csv"
         table.write_text("load,failed\n" + "\n".join(rows) + "\n")
         made = hanse("dataset", "publish", table, "--title", f"loads of {person.name}", "--json", home=person.home).json
@@ -72,7 +74,11 @@ def test_open_join_and_let_the_nodes_do_it(
     assert set(shown["members"]) == {person.node.me for person in people.values()}
     results = [hanse("training", "result", opened["id"], "--json", home=p.home).json for p in people.values()]
     assert len({json.dumps([r["weights"], r["model"], r["records"]]) for r in results}) == 1
-    assert results[0]["records"] == 120
+    assert results[0]["records"] + results[0]["evaluation"]["records"] == 360
+    owns = [(r["alone"]["why"], r["alone"]["own"]["records"], r["alone"]["own"]["log_loss"]) for r in results]
+    assert {why for why, _, _ in owns} == {""}
+    assert sum(records for _, records, _ in owns) == results[0]["evaluation"]["records"]
+    assert len({loss for _, _, loss in owns}) == 3  # to each its own
     assert results[0]["weights"][1] > 0  # more load, more failures: as the tables were made
     assert_asked_and_shown(hanse, people["alice"], opened["id"], tmp_path)
 
@@ -101,6 +107,9 @@ def assert_asked_and_shown(hanse: Hanse, alice: Person, number: str, folder: Pat
             assert (no.status_code, no.json()["clause"]) == (422, clause), row
         many = client.post(f"/trainings/{number}/predict", json={"rows": [{"load": 1}] * 1001})
         assert many.status_code == 422
+        told = hanse("training", "result", number, "--json", home=alice.home).json
+        assert client.get(f"/trainings/{number}/result", params={"alone": True}).json() == told
+        assert client.get(f"/trainings/{number}/result").json() == told | {"alone": None}
         card = client.get(f"/trainings/{number}/card").json()
         example = client.get("/openapi.json").json()["components"]["schemas"]["Questions"]["example"]
         assert example["rows"][0]["hours"] == 812.5
@@ -119,7 +128,7 @@ def assert_asked_and_shown(hanse: Hanse, alice: Person, number: str, folder: Pat
     for wrong in (("--set", "load"), ("--set", "load=1", "--set", "load=2"), (), (str(source),), ("--set", "load=11")):
         assert hanse("training", "predict", number, *wrong, home=alice.home).code == 2, wrong
     costs = ("--cost-miss", "1", "--cost-alarm", "1")
-    for words in (("--report", folder / "x.html", *costs[:2]), costs, ("--score", source)):
+    for words in (("--report", folder / "x.html", *costs[:2]), costs, ("--score", source), ("--facts", source)):
         assert hanse("training", "result", number, *words, home=alice.home).code == 2, words
 
 

@@ -53,9 +53,9 @@ def same_everywhere(rand):
         for total in whole.totals:
             for parts in splits:
                 vectors = [vector(algorithm, params, state, part) for part in parts]
-                added = np.sum(vectors, axis=0, dtype=ring(params.width))
+                added = np.sum(vectors, axis=0, dtype=ring(algorithm.layout(params, state).width))
                 assert hashlib.sha256(to_bytes(added)).digest() == hashlib.sha256(total).digest()
-            state = advance(algorithm, params, state, from_bytes(params.width, total))
+            state = advance(algorithm, params, state, from_bytes(algorithm.layout(params, state).width, total))
         masked = train(algorithm, params, shares(table, 3), rand=rand)
         assert masked.totals == whole.totals
         assert records.dump(masked.state) == records.dump(whole.state) == records.dump(state)

@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from federation import records
 from federation.adapters import keras_model, scikit
 from federation.algorithms import advance, fitted_of, vector
+from federation.algorithms.answers import answers_of
 from federation.algorithms.averaging import (
     AveragingParams,
     AveragingState,
@@ -273,6 +274,28 @@ def test_a_learner_is_a_function_away():
     algorithm = averaging("mean", AveragingParams, scikit.tables_only, learner)
     state = summed(algorithm, AveragingParams(5, 400, rounds=1), [digits(rows) for rows in SORTED])
     assert np.abs(weights_of(state) - digits(LEARN).values.mean(axis=0)).max() < 1e-4
+
+
+@pytest.mark.parametrize("hidden", [(), (16,), (12, 6)])
+def test_what_columns_add_to_an_answer(hidden):
+    """They add up; without a hidden layer they are weight times value; else slopes along the way, finely added up."""
+    params = plan(hidden=hidden, rounds=2, epochs=2, rate=0.05)
+    state, table = summed(NEURAL, params, [digits(rows) for rows in ALIKE]), digits(JUDGE[:7])
+    answers, scores = answers_of("neural", params, state), outputs(params, state, table)
+    best, second = np.argsort(-scores, axis=1)[:, :2].T
+    parts, rows = answers.parts(table, best, second), np.arange(7)
+    assert parts.base + parts.columns.sum(axis=1) == pytest.approx(scores[rows, best] - scores[rows, second], abs=1e-9)
+    if not hidden:
+        matrix, _ = layers(params, weights_of(state))[0]
+        assert parts.columns == pytest.approx((matrix[:, best] - matrix[:, second]).T * table.values, abs=1e-12)
+        return
+    steps, shift, way = 2000, 1e-6, np.zeros(64)
+    for step in range(steps):
+        at = table.values[:1] * ((step + 0.5) / steps)
+        moved = Table(at + np.vstack([np.eye(64), -np.eye(64)]) * shift, np.zeros(128))
+        up, down = np.split(outputs(params, state, moved)[:, [best[0], second[0]]] @ [1.0, -1.0], 2)
+        way += (up - down) / (2 * shift) / steps
+    assert np.abs(parts.columns[0] - way * table.values[0]).max() < 0.02 * np.abs(parts.columns[0]).max()
 
 
 @pytest.mark.outside

@@ -196,3 +196,18 @@ def test_one_records_vector_is_its_quantised_values(width):
         with pytest.raises(Refused) as caught:
             plan.encode_record(wrong)
         assert caught.value.clause == clause
+
+
+@pytest.mark.parametrize("scale", [0, 16, 27])
+def test_single_precision_is_rounded_like_double(scale, rand):
+    """Every float32 of any exponent within the bound, and the ones next to it on both sides."""
+    block, bound = Block("w", 1, scale, 8.1), np.float32(8.1)
+    values = np.frombuffer(rand(4 * 10_000), dtype=np.float32)
+    values = np.concatenate([values[np.abs(values) < 8.1], np.arange(-8, 8, 0.5, dtype=np.float32) / 2**scale])
+    assert (block.quantise(values) == np.rint(values.astype(np.float64) * 2.0**scale)).all()
+    below, above = (np.nextafter(bound, towards) for towards in (np.float32(0), np.float32(9)))
+    assert float(bound) > 8.1
+    assert abs(block.quantise([-below])[0]) <= block.most
+    for wrong in (bound, -bound, above, np.float32("inf"), np.float32("nan"), np.finfo(np.float32).max):
+        with pytest.raises(Refused):
+            block.quantise(np.append(values, wrong).astype(np.float32))

@@ -19,7 +19,6 @@ from federation.algorithms import (
 )
 from federation.algorithms.answers import answers_of, values_of
 from federation.algorithms.binning import codes
-from federation.algorithms.evaluation import report_of
 from federation.algorithms.explanation import (
     EXPLANATION,
     ExplanationParams,
@@ -66,6 +65,14 @@ MODELS = {
         held_out.LOGISTIC_HELD_OUT,
         held_out.HeldOutParams(logistic.LogisticParams(FEATURES, Target("failed", 0), **LIMITS)),
     ),
+    "ridge held out": (
+        held_out.RIDGE_HELD_OUT,
+        held_out.HeldOutParams(linear.RidgeParams(FEATURES, Quantity("wear", 0, 20), **LIMITS)),
+    ),
+    "bayes held out": (
+        held_out.BAYES_HELD_OUT,
+        held_out.HeldOutParams(bayes.BayesParams(FEATURES, STATES, **LIMITS)),
+    ),
     "ridge": (linear.RIDGE, linear.RidgeParams(FEATURES, Quantity("wear", 0, 20), **LIMITS)),
     "poisson": (poisson.POISSON, poisson.PoissonParams(FEATURES, Quantity("failures", 0, 20), **LIMITS)),
     "multinomial": (multinomial.MULTINOMIAL, multinomial.MultinomialParams(FEATURES, STATES, **LIMITS)),
@@ -77,7 +84,7 @@ MODELS = {
     "bayes of two": (bayes.BAYES, bayes.BayesParams(FEATURES, WORN, **LIMITS)),
 }
 PRIVATE = (private.PRIVATE_LOGISTIC, private.PrivateParams(FEATURES, STATES, **LIMITS, total=240, rounds=20))
-NUMBERS = ("ridge", "poisson", "boosting")
+NUMBERS = ("ridge", "ridge held out", "poisson", "boosting")
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +205,15 @@ def test_what_noise_protects_is_not_explained_by_exact_sums(trained):
         explanation_of(algorithm.name, params, state, members=3, records_=300)
 
 
-def test_quality_is_judged_on_what_was_held_out(trained):
-    plan, _, state = explained(trained, "held-out")
-    found, wanted = quality(plan, state), report_of(trained("held-out")[3].evaluation)
-    assert (found.records, found.accuracy, found.area) == (wanted.records, wanted.accuracy, wanted.area)
-    assert found.log_loss == pytest.approx(wanted.log_loss, abs=1e-8)  # its plan has fewer bits after the point
+@pytest.mark.parametrize("name", ["held-out", "ridge held out", "bayes held out"])
+def test_quality_is_judged_on_what_was_held_out(trained, name):
+    plan, _, state = explained(trained, name)
+    params, last = trained(name)[1], trained(name)[3]
+    found, wanted = quality(plan, state), params.judging.report(last.evaluation)
+    exact, near = (("records", "cut"), ("r2", "mae")) if name in NUMBERS else (("records", "accuracy"), ("log_loss",))
+    assert [getattr(found, key) for key in exact] == [getattr(wanted, key) for key in exact]
+    for key in near:  # its plan has other bits after the point
+        assert getattr(found, key) == pytest.approx(getattr(wanted, key), abs=1e-8)
     whole, _, all_ = explained(trained, "logistic")
     assert quality(whole, all_).records == all_.judged == 240
 

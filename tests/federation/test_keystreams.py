@@ -57,8 +57,7 @@ def test_what_is_added_is_taken_away_again(width, rand):
 def test_threads_make_the_one_stream_of_the_cipher(width, extra, rand):
     """Over several stretches, each begun in the middle of the keystream: the bytes OpenSSL gives in one go."""
     key, lanes = rand(32), np.zeros(3 * STRETCH * 8 // width + extra, dtype=ring(width))
-    seen = []
-    add_keystreams(lanes, [Mask(key, 1)], seen=lambda part: seen.append(bytes(part)))
+    seen = add_keystreams(lanes, [Mask(key, 1)], digest=bytes)
     whole = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(lanes.nbytes))
     assert to_bytes(lanes) == whole
     assert b"".join(seen) == whole  # in order, each byte once

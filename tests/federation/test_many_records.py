@@ -13,7 +13,7 @@ from federation.algorithms.discriminant import DISCRIMINANT, DiscriminantParams
 from federation.algorithms.evaluation import EVALUATION, EvaluationParams, evaluation_table
 from federation.algorithms.evaluation_classes import CLASS_EVALUATION, ClassEvaluationParams, class_table
 from federation.algorithms.evaluation_numbers import REGRESSION_EVALUATION, RegressionEvaluationParams, number_table
-from federation.algorithms.held_out import LOGISTIC_HELD_OUT, HeldOutParams
+from federation.algorithms.held_out import BAYES_HELD_OUT, LOGISTIC_HELD_OUT, RIDGE_HELD_OUT, HeldOutParams
 from federation.algorithms.known import ALGORITHMS
 from federation.algorithms.linear import RIDGE, RidgeParams
 from federation.algorithms.logistic import LOGISTIC, LogisticParams
@@ -65,6 +65,8 @@ ALL = [
     (POISSON, PoissonParams(FEATURES, NUMBER, **LIMITS), counts),
     (LOGISTIC, LogisticParams(FEATURES, Target("y", 0.5), **LIMITS), binary),
     (LOGISTIC_HELD_OUT, HeldOutParams(LogisticParams(FEATURES, Target("y", 0.5), rounds=2, **LIMITS)), binary),
+    (RIDGE_HELD_OUT, HeldOutParams(RidgeParams(FEATURES, NUMBER, **LIMITS)), numbers),
+    (BAYES_HELD_OUT, HeldOutParams(BayesParams(FEATURES, KINDS, **LIMITS)), kinds),
     (MULTINOMIAL, MultinomialParams(FEATURES, KINDS, **LIMITS), kinds),
     (BAYES, BayesParams(FEATURES, KINDS, **LIMITS), kinds),
     (DISCRIMINANT, DiscriminantParams(FEATURES, KINDS, **LIMITS), kinds),

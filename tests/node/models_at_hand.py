@@ -8,6 +8,7 @@ from typing import Any
 
 from federation.algorithms.explanation import EXPLANATION, explanation_of
 from federation.simulate import pooled
+from federation.tables import Table
 from node.cards import Explanation, asked
 from node.model import Digest, TrainingId
 from node.models import encode_model
@@ -35,23 +36,31 @@ def machines(count: int = 160) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def trained(kind: str, *, title: str = "Which mills fail", features: list[dict[str, Any]] | None = None,
-            records: dict[str, list[str]] | None = None, target: Any = None) -> Trained:  # fmt: skip
-    """A model of a kind: chance, number or classes."""
+def trained(
+    kind: str, *, title: str = "Which mills fail", features: list[dict[str, Any]] | None = None,
+    records: dict[str, list[str]] | None = None, target: Any = None, held_out: bool = False,
+) -> Trained:  # fmt: skip
+    """A model of a kind: chance, number or classes. The first is always judged on records held out."""
     targets = {
         "chance": {"name": "failed", "above": 0}, "number": {"name": "wear", "low": 0, "high": 20},
         "classes": {"name": "state", "levels": ["good", "fair", "bad"]},
     }  # fmt: skip
     model = {"features": features or FEATURES, "target": target or targets[kind], **LIMITS}
-    algorithm = {"chance": "logistic-held-out", "number": "ridge", "classes": "multinomial"}[kind]
-    plan = plan_of(title, algorithm, {"model": model} if kind == "chance" else model)
+    algorithm = {"chance": "logistic", "number": "ridge", "classes": "multinomial"}[kind]
+    held_out |= kind == "chance"
+    plan = plan_of(title, f"{algorithm}-held-out", {"model": model}) if held_out else plan_of(title, algorithm, model)
     table = plan.steps.prepare(plan.params, records or machines())
     state = pooled(plan.steps, plan.params, table).state
     digest = Digest("0x" + hashlib.sha256(encode_model(plan, state, TRAINING)).hexdigest())
     return Trained(TRAINING, plan, state, digest, asked(plan, state))
 
 
+def table_of(found: Trained, records: dict[str, list[str]] | None = None) -> Table:
+    """The records of all members, as the plan wants them."""
+    return found.plan.steps.prepare(found.plan.params, records or machines())
+
+
 def explained(found: Trained, records: dict[str, list[str]] | None = None) -> Explanation:
     plan = explanation_of(found.plan.algorithm, found.plan.params, found.state, members=3, records_=200, of=TRAINING)
-    table = found.plan.steps.prepare(found.plan.params, records or machines())
+    table = table_of(found, records)
     return Explanation(plan, pooled(EXPLANATION, replace(plan, repeats=1), table).state)

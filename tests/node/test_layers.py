@@ -11,12 +11,12 @@ LAYERS = {
     "words": {"errors", "model", "recursion", "arriving", "purposes"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
-        "development_keys", "encryption", "patricia", "cards", "readings",
+        "development_keys", "encryption", "patricia", "cards", "readings", "windows",
     },
     "edges": {"chain", "store", "db", "keyring", "settings", "tables", "web", "peers", "printer", "mqtt"},
     "joints": {
         "outbox", "follow", "wiring", "sealed", "kept", "posted", "objections", "trainer", "views", "tokens", "show",
-        "status", "mapped", "scoring", "paper",
+        "status", "mapped", "scoring", "paper", "alone",
     },
     "stories": {
         "publish", "access", "fetch", "training", "audit", "home", "doctor", "mapping", "overlap", "predict", "report",

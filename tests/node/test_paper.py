@@ -10,17 +10,19 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from federation.costs import Costs
-from node.cards import Card, card_of, choice_of
+from node.alone import Why
+from node.cards import Card, Quality, card_of, choice_of
 from node.errors import Misuse
 from node.paper import LANGUAGES, page
 from node.paper.facts import Facts
 from node.paper.numbers import number, percent
 from node.report import _prices, _with_actions
-from tests.node.models_at_hand import explained, machines, trained
+from tests.node.models_at_hand import explained, machines, table_of, trained
 
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
 
@@ -103,6 +105,14 @@ def test_the_page_says_what_the_facts_are() -> None:
     assert "--set load=5 \\ --set kind=a" in text
 
 
+def test_many_inputs_are_asked_about_in_a_file() -> None:
+    one = facts().card.inputs[0]
+    card = replace(facts().card, curves=(), importance=(), inputs=tuple(replace(one, name=f"p{i}") for i in range(784)))
+    text = Tags(page(replace(facts(), card=card))).text
+    assert "--set" not in text
+    assert "rows.csv --out answers.csv" in text
+
+
 def test_what_is_not_known_is_said() -> None:
     bare = facts("number", whole=False)
     text = " ".join(Tags(page(bare)).text.split())
@@ -111,6 +121,52 @@ def test_what_is_not_known_is_said() -> None:
     assert "no threshold to choose" in text
     assert any("standard errors" in why for why in bare.card.unknown)
     assert "No errors or p-values: with a ridge" in text
+
+
+CHANCES = (Quality(30, True, accuracy=0.7, area=0.8), Quality(30, True, accuracy=0.8, area=0.9))
+NUMBERS = (Quality(30, True, r2=0.9, mae=1.5, rmse=2.0), Quality(30, True, r2=-0.5, mae=3.0, rmse=4.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "together", "said"),
+    [
+        ("chance", *CHANCES, "gets 10.0 of 100 more of your cases right"),
+        ("chance", *reversed(CHANCES), "On your 30 cases your own records alone did better, by 10.0 of 100"),
+        ("chance", CHANCES[0], CHANCES[0], "do as well as learning together"),
+        ("number", *NUMBERS, "your own alone did better: off by 1.5, together by 3"),
+        ("number", *reversed(NUMBERS), "together is off by 1.5 on your records, your own records alone by 3"),
+        ("number", NUMBERS[0], NUMBERS[0], "do as well as learning together"),
+    ],
+)
+def test_alone_beside_together(kind: str, own: Quality, together: Quality, said: str) -> None:
+    shown = replace(facts(kind), alone=own, here=together, alone_why="")
+    text = " ".join(Tags(page(shown)).text.split())
+    assert said in text
+    assert "Only you see how you do alone" in text
+    if kind == "number":
+        assert "You alone, on your records" in text
+        assert ("nothing 30" in text) == (NUMBERS[1] in (own, together))
+
+
+@pytest.mark.parametrize("why", [one for one in get_args(Why) if one])
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_why_there_is_no_alone(why: str, language: str) -> None:
+    text = Tags(page(replace(facts(), alone_why=why), language=language)).text
+    assert LANGUAGES[language][f"alone_{why}"] in text
+    assert LANGUAGES[language]["alone_private"] not in text
+
+
+@pytest.mark.parametrize("kind", ["number", "classes"])
+def test_a_model_that_was_judged_in_its_training_needs_no_explanation_to_say_how_good_it_is(kind: str) -> None:
+    found = trained(kind, held_out=True)
+    card = card_of(found.plan, found.state)
+    assert card.quality
+    assert card.quality.unseen
+    assert card.quality.records == len(found.answers.judged(table_of(found)))
+    assert bool(card.calibration) == (kind == "classes")
+    text = " ".join(Tags(page(replace(facts(kind), card=card))).text.split())
+    assert "it had never seen" in text
+    assert f"{card.quality.records} more were kept back" in text
 
 
 def hostile() -> Facts:
@@ -164,8 +220,9 @@ def test_every_language_has_the_same_words_with_the_same_numbers() -> None:
             assert holes(text) == holes(english[key]), key
     used = "".join(path.read_text() for path in Path(page.__code__.co_filename).parent.rglob("*.*") if
                    path.suffix in (".py", ".html") and path.name != "words.py")  # fmt: skip
-    why = {"alone_not_held_out", "alone_no_records", "alone_too_few", "alone_not_trained"}
-    stems = ("foretells_", "good_", "trust_")
+    why = {f"alone_{one}" for one in get_args(Why) if one}
+    assert why <= english.keys()
+    stems = ("foretells_", "good_", "trust_", "scenario_cost_", "scenario_r2", "scenario_share")
     unused = {key for key in english if f'"{key}"' not in used and not key.startswith(stems)} - why - {"lang"}
     assert unused == set()
 

