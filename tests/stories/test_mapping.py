@@ -166,7 +166,7 @@ def test_a_join_is_refused_where_a_code_is_not_named(people: People, tmp_path: P
     mapping.set_mapping(some["bob"].node, plan_, BOB)
     training.join(some["bob"].node, number, dataset)
     with some["bob"].restarted() as node:
-        assert len(Trainer(node, number)._own_table(node.ledger.trainings[number])) == 20
+        assert len(Trainer(node, number).own_table()) == 20
 
 
 def test_checking_says_what_is_wrong_and_what_to_try(people: People, tmp_path: Path) -> None:
