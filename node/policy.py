@@ -18,9 +18,7 @@ from typing import Any
 
 from node.errors import Misuse, Refused, Untrusted
 from node.model import Terms, Use
-
-PURPOSES = ("research", "quality", "maintenance", "operations", "planning", "risk", "care", "compliance", "training")
-"""The alliance's vocabulary of purposes; the position in this list is the bit in `Terms.purposes`."""
+from node.purposes import PURPOSES
 
 ODRL = "http://www.w3.org/ns/odrl.jsonld"
 _ACTIONS = {Use.READ: "read", Use.TRAIN: "https://w3id.org/hanse/train"}

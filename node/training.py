@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from federation.algorithms.judging import Report
 from federation.errors import FederationError
+from node import canon, mapped, model, models
 from node import ledger as rules
-from node import mapped, model, models
 from node.alone import Alone, alone_of
 from node.chain import typed
 from node.db import operations
+from node.db.records import Operation
 from node.documents import PublicKey, digest_of
 from node.errors import Conflict, NotFinal, Refused
 from node.kept import share_key
@@ -98,33 +99,31 @@ def open_training(
     epsilon: int | None = None,
     key: str | None = None,
 ) -> OpenedTraining:
-    """Publish the plan and open a training for `seats` members. Idempotent under `key`, the plan's digest by default.
+    """Publish the plan and open a training for `seats` members. Idempotent under `key`, which is made from plan and
+    terms where none is given: other terms are another training, and so are the same ones once theirs is void.
 
     `epsilon`: thousandths that each joining version spends; what the plan's noise costs, unless more is asked for.
     Raises Refused for a stranger, for less epsilon than the noise costs, and in the contract's words for terms it does
-    not take.
+    not take; Conflict, naming what differs, where `key` stands for another plan or other terms.
     """
     require_active(node.ledger, node.me)
     if epsilon is None:
         noise = noise_of(plan)
         epsilon = noise.epsilon if noise else 0
-    digest = node.put_bytes(plan.encode())
-    key = f"open:{key or digest}"
-    with node.db.writing() as tx:
-        task = operations.begin(tx, "open", key, {"salt": model.digest(os.urandom(32))}, at=node.clock())
-    place = place_of(node)
-    number = TrainingId(typed.born_id(place.chain_id, place.trainings, node.me, Digest(task.state["salt"])))
-    if task.done:
-        return OpenedTraining(number, digest, TxHash(task.state["tx"]), int(task.state["gas"]), already=True)
     terms = TrainingTerms(
-        plan=digest, ring=_model_width(plan), seats=seats, minimum=minimum, threshold=threshold or seats * 2 // 3 + 1,
-        rounds=plan.params.rounds, spares=spares, join_seconds=join_seconds, phase_seconds=phase_seconds,
-        challenge_seconds=challenge_seconds, epsilon=epsilon,
+        plan=mapped.plan_digest(plan), ring=_model_width(plan), seats=seats, minimum=minimum,
+        threshold=threshold or seats * 2 // 3 + 1, rounds=plan.params.rounds, spares=spares, join_seconds=join_seconds,
+        phase_seconds=phase_seconds, challenge_seconds=challenge_seconds, epsilon=epsilon,
     )  # fmt: skip
     check_noise(plan, terms)
-    sent = node.send(key, "Trainings", "open", task.state["salt"], terms, purpose=f"open {plan.title}")
-    node.finish(key, {"tx": sent.tx, "gas": sent.gas})
-    return OpenedTraining(number, digest, sent.tx, sent.gas, already=False)
+    task = _begun(node, f"open:{key or canon.digest(asdict(terms)).hex()}", terms)
+    number = _born(node, task)
+    if task.done:
+        return OpenedTraining(number, terms.plan, TxHash(task.state["tx"]), int(task.state["gas"]), already=True)
+    node.put_bytes(plan.encode())
+    sent = node.send(f"open:{number}", "Trainings", "open", task.state["salt"], terms, purpose=f"open {plan.title}")
+    node.finish(task.key, {"tx": sent.tx, "gas": sent.gas})
+    return OpenedTraining(number, terms.plan, sent.tx, sent.gas, already=False)
 
 
 def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
@@ -226,6 +225,36 @@ def joined(node: Node) -> list[TrainingId]:
     """Trainings in which we have a seat and something may still be due."""
     mine = [t for t in node.ledger.trainings.values() if t.position(node.me) is not None]
     return [t.id for t in mine if not is_over(node, t)]
+
+
+def _begun(node: Node, key: str, terms: TrainingTerms) -> Operation:
+    """The operation with its salt, and so the training's id, fixed. Begun anew once the earlier training is void."""
+    wanted = asdict(terms)
+    with node.db.writing() as tx:
+        task = operations.find(tx, key)
+        if task is None or _is_void(node, _born(node, task)):
+            # A crash here leaves an id that nobody has seen: the next run takes it up.
+            state = {"salt": model.digest(os.urandom(32)), "terms": wanted}
+            task = operations.restart(tx, "open", key, state, at=node.clock())
+    fixed = task.state["terms"]
+    if differ := [name for name in wanted if wanted[name] != fixed[name]]:
+        raise Conflict("this key stands for another training", clause="key", seen=_said(wanted, differ),
+                       needed=f"{_said(fixed, differ)}, or another key")  # fmt: skip
+    return task
+
+
+def _born(node: Node, task: Operation) -> TrainingId:
+    place = place_of(node)
+    return TrainingId(typed.born_id(place.chain_id, place.trainings, node.me, Digest(task.state["salt"])))
+
+
+def _is_void(node: Node, number: TrainingId) -> bool:
+    found = node.ledger.trainings.get(number)
+    return found is not None and found.phase == Phase.VOID
+
+
+def _said(terms: Mapping[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {terms[name]}" for name in names)
 
 
 def _require_joinable(node: Node, training: rules.Training, found: rules.Dataset) -> None:

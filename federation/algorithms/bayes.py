@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
+from federation.algorithms.plans import FeatureParams
 from federation.algorithms.scaling import counted
 from federation.algorithms.slices import add, add_by, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Classes, Columns, Feature, Table, columns_of, encode, halves, middles
+from federation.tables import Classes, Columns, Table, encode, halves, middles
 from federation.vectors import Integers, Layout, Reals
 
 LN_2_PI = float.fromhex("0x1.d67f1c864beb5p+0")
@@ -32,34 +32,18 @@ NEVER = -1e300  # the score of a class that has no records
 
 
 @dataclass(frozen=True)
-class BayesParams:
+class BayesParams(FeatureParams):
     """The plan. `smoothing` is `var_smoothing` of scikit-learn."""
 
-    features: tuple[Feature, ...]
+    rounds: ClassVar[int] = 1  # sums
+
     target: Classes
-    members: int
-    records: int
     smoothing: float = 1e-9
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.features and self.smoothing > 0):
             raise Refused("a plan that cannot run", clause="plan", seen=self.smoothing,
                           needed="features, smoothing > 0")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def rounds(self) -> int:
-        """One sum."""
-        return 1
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)

@@ -15,44 +15,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.algorithms import Algorithm, Fitted, Sums
+from federation.algorithms.plans import FeatureParams
 from federation.algorithms.scaling import Scaling, counted, scaling_blocks, scaling_from, scaling_sums
 from federation.algorithms.slices import add, add_by, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Columns, Feature, Table, columns_of, encode, halves, middles
+from federation.tables import Columns, Table, encode, halves, middles
 from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
-class KMeansParams:
+class KMeansParams(FeatureParams):
     """The plan. `rounds` is the most sums: one for means, one for each cluster of the seeding, then Lloyd's."""
 
-    features: tuple[Feature, ...]
     clusters: int
-    members: int
-    records: int
     rounds: int = 300
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.features and self.clusters >= 1 and self.rounds > self.clusters):
             raise Refused("a plan that cannot run", clause="plan", seen=(self.clusters, self.rounds),
                           needed="features, a cluster or more, more rounds than clusters")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)

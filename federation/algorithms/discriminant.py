@@ -16,50 +16,34 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
 from federation.algorithms.newton import products, symmetric, triangle
+from federation.algorithms.plans import FeatureParams
 from federation.algorithms.scaling import counted
 from federation.algorithms.slices import add, add_by, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Classes, Columns, Feature, Table, columns_of, encode, halves, middles
+from federation.tables import Classes, Columns, Table, encode, halves, middles
 from federation.vectors import Layout, Reals
 
 FLAT = 1e-8  # eigenvalues of correlations up to this are none
 
 
 @dataclass(frozen=True)
-class DiscriminantParams:
+class DiscriminantParams(FeatureParams):
     """The plan."""
 
-    features: tuple[Feature, ...]
+    rounds: ClassVar[int] = 2  # sums
+
     target: Classes
-    members: int
-    records: int
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not self.features:
             raise Refused("a plan that cannot run", clause="plan", seen=self.features, needed="features")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def rounds(self) -> int:
-        """Two sums."""
-        return 2
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)

@@ -13,50 +13,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
-from federation.algorithms.newton import floats, products, solve, symmetric, triangle, varying
-from federation.algorithms.scaling import Scaling, counted, original, scale, scaling_blocks, scaling_from, scaling_sums
-from federation.algorithms.significance import Significance, wald
+from federation.algorithms.newton import floats, products, ridges, solve, symmetric, triangle, varying
+from federation.algorithms.plans import FeatureParams
+from federation.algorithms.scaling import (
+    Scaling,
+    counted,
+    known,
+    original,
+    scale,
+    scaling_blocks,
+    scaling_from,
+    scaling_sums,
+)
+from federation.algorithms.significance import Significance, require_no_ridge, wald
 from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Columns, Feature, Quantity, Table, columns_of, encode
+from federation.tables import Columns, Quantity, Table, encode
 from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
-class RidgeParams:
+class RidgeParams(FeatureParams):
     """The plan. `ridge` is `alpha` of scikit-learn's Ridge on standardised columns; 0 is ordinary least squares."""
 
-    features: tuple[Feature, ...]
+    rounds: ClassVar[int] = 2  # sums
+
     target: Quantity
-    members: int
-    records: int
     ridge: float = 1.0
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.features and self.ridge >= 0):
             raise Refused("a plan that cannot run", clause="plan", seen=self.ridge, needed="features, ridge >= 0")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def rounds(self) -> int:
-        """Two sums."""
-        return 2
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)
@@ -114,9 +107,8 @@ def step(params: RidgeParams, state: RidgeState, sums: Sums) -> RidgeState:
         return replace(state, rounds=1, records=records, scaling=scaling_from(params.limits, sums))
     plan = layout(params, state)
     upper, moment, squares = (plan[name].real(sums[name]) for name in ("gram", "moment", "squares"))
-    gram, ridge = symmetric(upper, len(moment)), np.full(len(moment), params.ridge)
-    ridge[0] = 0.0
-    weights = solve(gram + np.diag(ridge), moment)
+    gram = symmetric(upper, len(moment))
+    weights = solve(gram + np.diag(ridges(len(moment), params.ridge)), moment)
     missed = 2.0 * moment - portable.dot(gram, weights)  # |y - Zw|^2 = y.y - w . (2 Z'y - Z'Z w)
     residual = max(0.0, math.fsum([squares[0], *(-weights * missed)]))
     spread = max(0.0, float(squares[0] - moment[0] * moment[0] / records))
@@ -142,9 +134,7 @@ def predictions(params: RidgeParams, state: RidgeState, table: Table) -> Reals:
 
 def significance(params: RidgeParams, state: RidgeState) -> Significance:
     """Standard errors and p-values (Student's); Refused with a ridge, for constant columns, or without records left."""
-    if params.ridge > 0:
-        raise Refused("with a ridge the weights are drawn to 0, and their errors are not known", clause="ridge",
-                      seen=params.ridge, needed=0)  # fmt: skip
+    require_no_ridge(params.ridge)
     freedom = state.records - len(state.weights)
     if freedom < 1:
         raise Refused("no records are left to estimate the noise from", clause="records", seen=state.records,
@@ -166,9 +156,7 @@ def _target_weights(params: RidgeParams, state: RidgeState) -> Reals:
 
 
 def _scaling(state: RidgeState) -> Scaling:
-    if state.scaling is None or not state.weights:
-        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="2 rounds")
-    return state.scaling
+    return known(state, ended=bool(state.weights))
 
 
 RIDGE = Algorithm(

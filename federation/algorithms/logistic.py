@@ -13,65 +13,51 @@ Iteratively reweighted least squares: McCullagh & Nelder 1989, 2.5; across membe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
-from federation.algorithms.newton import Path, floats, next_path, products, scaled, symmetric, triangle
-from federation.algorithms.scaling import Scaling, counted, original, scale, scaling_blocks, scaling_from, scaling_sums
-from federation.algorithms.significance import Significance, wald
+from federation.algorithms.newton import (
+    NewtonParams,
+    NewtonState,
+    floats,
+    next_path,
+    products,
+    ridges,
+    scaled,
+    symmetric,
+    triangle,
+)
+from federation.algorithms.scaling import (
+    counted,
+    known,
+    original,
+    scale,
+    scaling_blocks,
+    scaling_from,
+    scaling_sums,
+)
+from federation.algorithms.significance import Significance, of_minimum
 from federation.algorithms.slices import add, slices, zeros
-from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Columns, Feature, Table, Target, columns_of, encode
+from federation.tables import Columns, Table, Target, encode
 from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
-class LogisticParams:
-    """The plan. `ridge` is 1 / C of scikit-learn, `rounds` the most sums, `scale` the bits after the point, None for as
-    many as are safe (`planner`)."""
+class LogisticParams(NewtonParams):
+    """The plan. `ridge` is 1 / C of scikit-learn."""
 
-    features: tuple[Feature, ...]
     target: Target
-    members: int
-    records: int
-    ridge: float = 1.0
-    tolerance: float = 1e-6
-    rounds: int = 25
-    width: Literal[32, 64] = 64
-    scale: int | None = 32
-
-    def __post_init__(self) -> None:
-        if not (self.features and self.ridge >= 0 and self.tolerance > 0 and self.rounds >= 2):
-            raise Refused("a plan that cannot run", clause="plan", seen=(self.ridge, self.tolerance, self.rounds),
-                          needed="features, ridge >= 0, tolerance > 0, rounds >= 2")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the table's columns."""
-        return columns_of(self.features)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
+    rounds: int = field(default=25, kw_only=True)
+    scale: int | None = field(default=32, kw_only=True)
 
 
 @dataclass(frozen=True)
-class LogisticState:
-    """`weights` (intercept first, for scaled columns) come next; `best` were tried and gave `objective`, and
-    `hessian` (upper triangle, no ridge in it)."""
+class LogisticState(NewtonState):
+    """The `best` weights also gave `hessian` (upper triangle, no ridge in it)."""
 
-    rounds: int = 0
-    records: int = 0
-    scaling: Scaling | None = None
-    weights: tuple[float, ...] = ()
-    best: tuple[float, ...] = ()
-    objective: float | None = None
-    converged: bool = False
     hessian: tuple[float, ...] = ()
 
 
@@ -117,15 +103,10 @@ def step(params: LogisticParams, state: LogisticState, sums: Sums) -> LogisticSt
         zero = (0.0,) * (len(params.columns) + 1)
         scaling = scaling_from(params.limits, sums)
         return replace(state, rounds=1, records=records, scaling=scaling, weights=zero, best=zero)
-    plan, weights = layout(params, state), np.array(state.weights)
+    plan, size = layout(params, state), len(state.weights)
     loss, gradient, upper = (plan[name].real(sums[name]) for name in ("loss", "gradient", "hessian"))
-    ridge = np.full(len(weights), params.ridge)
-    ridge[0] = 0.0
-    path = next_path(
-        Path(state.weights, state.best, state.objective), float(loss[0]) + math.fsum(ridge * weights * weights) / 2.0,
-        gradient + ridge * weights, symmetric(upper, len(weights)) + np.diag(ridge),
-        tolerance=params.tolerance,
-    )  # fmt: skip
+    path = next_path(state.path, float(loss[0]), gradient, symmetric(upper, size), ridge=ridges(size, params.ridge),
+                     tolerance=params.tolerance)  # fmt: skip
     hessian = floats(upper) if path.best == state.weights else state.hessian
     return replace(state, rounds=state.rounds + 1, records=records, weights=path.weights, best=path.best,
                    objective=path.objective, converged=path.converged, hessian=hessian)  # fmt: skip
@@ -137,7 +118,7 @@ def done(params: LogisticParams, state: LogisticState) -> bool:
 
 def original_weights(params: LogisticParams, state: LogisticState) -> Reals:
     """Intercept, then a weight for each of `params.columns`, in the units of the records before any scaling."""
-    return original(params.features, _scaling(state), np.array(state.weights))
+    return original(params.features, known(state), np.array(state.weights))
 
 
 def significance(params: LogisticParams, state: LogisticState) -> Significance:
@@ -146,17 +127,12 @@ def significance(params: LogisticParams, state: LogisticState) -> Significance:
     Refused where they would mean nothing: with a ridge, before convergence (as with labels that the columns tell apart
     without error), or with columns that are constant or depend on each other.
     """
-    if params.ridge > 0:
-        raise Refused("with a ridge the weights are drawn to 0, and their errors are not known", clause="ridge",
-                      seen=params.ridge, needed=0)  # fmt: skip
-    if not state.converged:
-        raise Refused("the weights have not settled", clause="converged", seen=state.rounds, needed="more rounds")
-    return wald(params.features, _scaling(state), state.weights, state.hessian)
+    return of_minimum(params, state, state.hessian)
 
 
 def scores(params: LogisticParams, state: LogisticState, table: Table) -> Reals:
     """w . z of each record: the log-odds of 1. `portable.sigmoid` makes them chances."""
-    z = scale(_scaling(state), table.values)
+    z = scale(known(state), table.values)
     return portable.dot(z, np.array(state.weights[1:])) + state.weights[0]
 
 
@@ -175,12 +151,6 @@ def _rows(z: Reals, labels: Reals, weights: Reals) -> dict[str, Reals]:
         "gradient": (chance - labels)[:, None] * z,
         "hessian": products(curve[:, None] * z, z),
     }
-
-
-def _scaling(state: LogisticState) -> Scaling:
-    if state.scaling is None:
-        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="at least 2 rounds")
-    return state.scaling
 
 
 LOGISTIC = Algorithm(

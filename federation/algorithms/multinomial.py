@@ -17,64 +17,51 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
-from typing import Literal
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
-from federation.algorithms.newton import Path, next_path, products, symmetric, triangle, varying
-from federation.algorithms.scaling import Scaling, counted, original, scale, scaling_blocks, scaling_from, scaling_sums
+from federation.algorithms.newton import (
+    NewtonParams,
+    NewtonState,
+    next_path,
+    products,
+    ridges,
+    symmetric,
+    triangle,
+    varying,
+)
+from federation.algorithms.scaling import (
+    counted,
+    known,
+    original,
+    scale,
+    scaling_blocks,
+    scaling_from,
+    scaling_sums,
+)
 from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Classes, Columns, Feature, Table, columns_of, encode
+from federation.tables import Classes, Columns, Table, encode
 from federation.vectors import Integers, Layout, Reals
 
 NEVER = -1e300  # the score of a class that has no records
 
 
 @dataclass(frozen=True)
-class MultinomialParams:
-    """The plan. `ridge` is 1 / C of scikit-learn, `rounds` the most sums."""
+class MultinomialParams(NewtonParams):
+    """The plan. `ridge` is 1 / C of scikit-learn."""
 
-    features: tuple[Feature, ...]
     target: Classes
-    members: int
-    records: int
-    ridge: float = 1.0
-    tolerance: float = 1e-6
-    rounds: int = 40
-    width: Literal[32, 64] = 64
-    scale: int | None = None
-
-    def __post_init__(self) -> None:
-        if not (self.features and self.ridge >= 0 and self.tolerance > 0 and self.rounds >= 2):
-            raise Refused("a plan that cannot run", clause="plan", seen=(self.ridge, self.tolerance, self.rounds),
-                          needed="features, ridge >= 0, tolerance > 0, rounds >= 2")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)
-class MultinomialState:
+class MultinomialState(NewtonState):
     """As of `logistic`; weights are those of the first of the classes `alive` (intercept first), then of the second,
     and so on."""
 
-    rounds: int = 0
-    records: int = 0
-    scaling: Scaling | None = None
     alive: tuple[int, ...] = ()
-    weights: tuple[float, ...] = ()
-    best: tuple[float, ...] = ()
-    objective: float | None = None
-    converged: bool = False
 
 
 def prepare(params: MultinomialParams, columns: Columns) -> Table:
@@ -123,12 +110,9 @@ def step(params: MultinomialParams, state: MultinomialState, sums: Sums) -> Mult
         zero, scaling = (0.0,) * (len(alive) * size), scaling_from(params.limits, sums)
         return replace(state, rounds=1, records=records, scaling=scaling, alive=alive, weights=zero, best=zero)
     loss, gradient, uppers = (plan[name].real(sums[name]) for name in ("loss", "gradient", "hessian"))
-    weights, ridge = np.array(state.weights), np.tile([0.0, *[params.ridge] * (size - 1)], classes)
-    hessian = _hessian(uppers.reshape(triangle(classes), -1), classes, size) + np.diag(ridge)
-    path = next_path(
-        Path(state.weights, state.best, state.objective), float(loss[0]) + math.fsum(ridge * weights * weights) / 2.0,
-        gradient + ridge * weights, hessian, tolerance=params.tolerance,
-    )  # fmt: skip
+    hessian = _hessian(uppers.reshape(triangle(classes), -1), classes, size)
+    ridge = np.tile(ridges(size, params.ridge), classes)
+    path = next_path(state.path, float(loss[0]), gradient, hessian, ridge=ridge, tolerance=params.tolerance)
     return replace(state, rounds=state.rounds + 1, records=records, weights=path.weights, best=path.best,
                    objective=path.objective, converged=path.converged)  # fmt: skip
 
@@ -139,7 +123,7 @@ def done(params: MultinomialParams, state: MultinomialState) -> bool:
 
 def original_weights(params: MultinomialParams, state: MultinomialState) -> Reals:
     """(classes, 1 + columns), intercepts first, in the units of the records; a class without records has NEVER."""
-    scaling, found = _scaling(state), np.zeros((len(params.target.levels), len(params.columns) + 1))
+    scaling, found = known(state), np.zeros((len(params.target.levels), len(params.columns) + 1))
     found[:, 0] = NEVER
     for place, row in zip(state.alive, np.reshape(state.weights, (len(state.alive), -1)), strict=True):
         found[place] = original(params.features, scaling, row)
@@ -150,7 +134,7 @@ def scores(params: MultinomialParams, state: MultinomialState, table: Table) -> 
     """W z of each record, (records, classes): the logarithm of its chances but for what all classes share."""
     weights = np.reshape(state.weights, (len(state.alive), -1))
     found = np.full((len(table), len(params.target.levels)), NEVER)
-    found[:, state.alive] = portable.product(scale(_scaling(state), table.values), weights[:, 1:].T) + weights[:, 0]
+    found[:, state.alive] = portable.product(scale(known(state), table.values), weights[:, 1:].T) + weights[:, 0]
     return found
 
 
@@ -187,12 +171,6 @@ def _hessian(uppers: Reals, classes: int, size: int) -> Reals:
     for (k, m), block in zip(combinations_with_replacement(range(classes), 2), blocks, strict=True):
         hessian[k, :, m, :] = hessian[m, :, k, :] = block + varies
     return hessian.reshape(classes * size, classes * size)
-
-
-def _scaling(state: MultinomialState) -> Scaling:
-    if state.scaling is None:
-        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="at least 2 rounds")
-    return state.scaling
 
 
 MULTINOMIAL = Algorithm(

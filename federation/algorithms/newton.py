@@ -1,22 +1,56 @@
-"""What every Newton's method over sums shares: triangles of products, and the next weights.
+"""What every Newton's method over sums shares: plan and state, triangles of products, and the next weights.
 
 A step is taken back half-way wherever the objective grew, so that a start far away does no harm (step halving:
 Nocedal & Wright 2006, 3.1). Arithmetic of `portable` only: equal sums give equal weights on every processor.
 Not here: what is summed (each algorithm's `local`).
 
     rows = products(z, z)                 # (records, triangle(columns))
-    path = next_path(path, objective, gradient, hessian, tolerance=1e-6)
+    path = next_path(state.path, loss, gradient, hessian, ridge=ridges(columns, 1.0), tolerance=1e-6)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from federation import portable
+from federation.algorithms.plans import FeatureParams
 from federation.algorithms.scaling import Scaling, scale
+from federation.errors import Refused
 from federation.vectors import Reals
+
+
+@dataclass(frozen=True)
+class NewtonParams(FeatureParams):
+    """`ridge` on all weights but the intercepts, `tolerance` of the last move, `rounds` the most sums."""
+
+    ridge: float = field(default=1.0, kw_only=True)
+    tolerance: float = field(default=1e-6, kw_only=True)
+    rounds: int = field(default=40, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not (self.features and self.ridge >= 0 and self.tolerance > 0 and self.rounds >= 2):
+            raise Refused("a plan that cannot run", clause="plan", seen=(self.ridge, self.tolerance, self.rounds),
+                          needed="features, ridge >= 0, tolerance > 0, rounds >= 2")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NewtonState:
+    """`weights` (intercept first, for scaled columns) come next; `best` were tried and gave `objective`."""
+
+    rounds: int = 0
+    records: int = 0
+    scaling: Scaling | None = None
+    weights: tuple[float, ...] = ()
+    best: tuple[float, ...] = ()
+    objective: float | None = None
+    converged: bool = False
+
+    @property
+    def path(self) -> Path:
+        return Path(self.weights, self.best, self.objective)
 
 
 @dataclass(frozen=True)
@@ -29,22 +63,32 @@ class Path:
     converged: bool = False
 
 
-def next_path(path: Path, objective: float, gradient: Reals, hessian: Reals, *, tolerance: float) -> Path:
+def next_path(path: Path, loss: float, gradient: Reals, hessian: Reals, *, ridge: Reals, tolerance: float) -> Path:
     """After the sums at `path.weights`: a Newton step, or half-way back to the best so far where the objective grew.
 
-    `hessian` (size, size) is positive definite but for constant columns, or Refused (`solve`).
+    The objective is the loss and half of `ridge` (size,) times the squared weights. With the ridge, `hessian`
+    (size, size) is positive definite but for constant columns, or Refused (`solve`).
     """
+    weights = np.array(path.weights)
+    objective = loss + math.fsum(ridge * weights * weights) / 2.0
     if path.objective is not None and objective > path.objective * (1.0 + 2.0**-30):
         return back(path)
-    move = solve(hessian, gradient)
+    move = solve(hessian + np.diag(ridge), gradient + ridge * weights)
     settled = bool(np.abs(move).max() < tolerance)
-    return Path(floats(np.array(path.weights) - move), path.weights, objective, settled)
+    return Path(floats(weights - move), path.weights, objective, settled)
 
 
 def back(path: Path) -> Path:
     """Half the way back."""
     middle = (np.array(path.weights) + np.array(path.best)) / 2.0
     return Path(floats(middle), path.best, path.objective, path.converged)
+
+
+def ridges(size: int, ridge: float) -> Reals:
+    """Of each weight, (size,): none on the intercept, which is first."""
+    found = np.full(size, ridge)
+    found[0] = 0.0
+    return found
 
 
 def scaled(scaling: Scaling, values: Reals) -> Reals:

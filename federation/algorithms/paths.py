@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.algorithms.binning import MISSING
-from federation.algorithms.trees import LEAF, Tree
+from federation.algorithms.trees import Tree, descent
 from federation.vectors import Reals
 
 
@@ -27,14 +26,6 @@ def sum_of_paths(trees: Sequence[Tree], coded: NDArray[np.int32], columns: int) 
 
 
 def _add(tree: Tree, coded: NDArray[np.int32], total: Reals) -> None:
-    column, edge, left = (np.array(cells, dtype=np.intp) for cells in (tree.column, tree.edge, tree.left))
-    to_left, value = np.array(tree.missing_left), np.array(tree.value)
-    at = np.zeros(len(coded), dtype=np.intp)
-    moving = np.arange(len(coded)) if column[0] != LEAF else np.zeros(0, dtype=np.intp)
-    while len(moving):
-        here = at[moving]
-        code = coded[moving, column[here]]
-        goes_left = np.where(code == MISSING, to_left[here], code < edge[here])
-        at[moving] = left[here] + ~goes_left
-        total[moving, column[here]] += value[at[moving]] - value[here]
-        moving = moving[column[at[moving]] != LEAF]
+    column, value = np.array(tree.column, dtype=np.intp), np.array(tree.value)
+    for moving, here, there in descent(tree, coded):
+        total[moving, column[here]] += value[there] - value[here]

@@ -13,50 +13,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
 from federation.algorithms.newton import floats, products, scaled, symmetric, triangle
-from federation.algorithms.scaling import Scaling, counted, scaling_blocks, scaling_from, scaling_sums
+from federation.algorithms.plans import FeatureParams
+from federation.algorithms.scaling import Scaling, counted, known, scaling_blocks, scaling_from, scaling_sums
 from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Columns, Feature, Table, columns_of, encode, halves, middles
+from federation.tables import Columns, Table, encode, halves, middles
 from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
-class PcaParams:
+class PcaParams(FeatureParams):
     """The plan. `standardise`: components of the correlations, and so of standardised columns."""
 
-    features: tuple[Feature, ...]
+    rounds: ClassVar[int] = 2  # sums
+
     components: int
-    members: int
-    records: int
     standardise: bool = False
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.components <= len(self.columns):
             raise Refused("a plan that cannot run", clause="plan", seen=self.components,
                           needed=f"1 to {len(self.columns)} components")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
-
-    @property
-    def rounds(self) -> int:
-        """Two sums."""
-        return 2
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
 
 
 @dataclass(frozen=True)
@@ -145,9 +129,7 @@ def _about(params: PcaParams, scaling: Scaling) -> Scaling:
 
 
 def _scaling(state: PcaState) -> Scaling:
-    if state.scaling is None or not state.components:
-        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="2 rounds")
-    return state.scaling
+    return known(state, ended=bool(state.components))
 
 
 PCA = Algorithm(

@@ -15,71 +15,63 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from federation import portable
 from federation.algorithms import Algorithm, Fitted, Sums
-from federation.algorithms.newton import Path, back, floats, next_path, products, symmetric, triangle, varying
-from federation.algorithms.scaling import Scaling, counted, original, scale, scaling_blocks, scaling_from, scaling_sums
-from federation.algorithms.significance import Significance, wald
+from federation.algorithms.newton import (
+    NewtonParams,
+    NewtonState,
+    back,
+    floats,
+    next_path,
+    products,
+    ridges,
+    symmetric,
+    triangle,
+    varying,
+)
+from federation.algorithms.scaling import (
+    counted,
+    known,
+    original,
+    scale,
+    scaling_blocks,
+    scaling_from,
+    scaling_sums,
+)
+from federation.algorithms.significance import Significance, of_minimum
 from federation.algorithms.slices import add, slices, zeros
 from federation.errors import Refused
-from federation.planner import Limits
-from federation.tables import Columns, Feature, Quantity, Table, columns_of, encode
+from federation.tables import Columns, Quantity, Table, encode
 from federation.vectors import Layout, Reals
 
 
 @dataclass(frozen=True)
-class PoissonParams:
+class PoissonParams(NewtonParams):
     """The plan. `ridge` is `alpha` times the records in scikit-learn's PoissonRegressor, `ceiling` the largest rate,
-    None for four times the largest count; `rounds` the most sums."""
+    None for four times the largest count."""
 
-    features: tuple[Feature, ...]
     target: Quantity
-    members: int
-    records: int
-    ridge: float = 1.0
     ceiling: float | None = None
-    tolerance: float = 1e-6
-    rounds: int = 40
-    width: Literal[32, 64] = 64
-    scale: int | None = None
 
     def __post_init__(self) -> None:
-        if not (self.features and self.ridge >= 0 and self.tolerance > 0 and self.rounds >= 2):
-            raise Refused("a plan that cannot run", clause="plan", seen=(self.ridge, self.tolerance, self.rounds),
-                          needed="features, ridge >= 0, tolerance > 0, rounds >= 2")  # fmt: skip
+        super().__post_init__()
         if self.target.low < 0 or self.most < self.target.high:
             raise Refused("counts are not below 0, and a rate may be as large as a count", clause="target",
                           seen=(self.target.low, self.ceiling), needed="low >= 0, ceiling >= high")  # fmt: skip
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return columns_of(self.features)
 
     @property
     def most(self) -> float:
         """The largest rate."""
         return 4.0 * self.target.high if self.ceiling is None else self.ceiling
 
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.members, self.records, self.width, self.scale)
-
 
 @dataclass(frozen=True)
-class PoissonState:
+class PoissonState(NewtonState):
     """As of `logistic`; `over` counts the records that the last weights tried gave a rate over the ceiling."""
 
-    rounds: int = 0
-    records: int = 0
-    scaling: Scaling | None = None
-    weights: tuple[float, ...] = ()
-    best: tuple[float, ...] = ()
-    objective: float | None = None
-    converged: bool = False
     hessian: tuple[float, ...] = ()
     over: int = 0
 
@@ -131,17 +123,13 @@ def step(params: PoissonParams, state: PoissonState, sums: Sums) -> PoissonState
         first = _first(params, records, float(plan["count"].real(sums["count"])[0]))
         scaling = scaling_from(params.limits, sums)
         return replace(state, rounds=1, records=records, scaling=scaling, weights=first, best=first)
-    path = Path(state.weights, state.best, state.objective)
     after = replace(state, rounds=state.rounds + 1, records=records, over=int(sums["over"][0]))
     if after.over:
-        return replace(after, weights=back(path).weights)
-    weights = np.array(state.weights)
+        return replace(after, weights=back(state.path).weights)
+    size = len(state.weights)
     loss, gradient, upper = (plan[name].real(sums[name]) for name in ("loss", "gradient", "hessian"))
-    ridge = np.full(len(weights), params.ridge)
-    ridge[0] = 0.0
-    objective = float(loss[0]) + math.fsum(ridge * weights * weights) / 2.0
-    hessian = symmetric(upper, len(weights)) + np.diag(ridge)
-    path = next_path(path, objective, gradient + ridge * weights, hessian, tolerance=params.tolerance)
+    path = next_path(state.path, float(loss[0]), gradient, symmetric(upper, size), ridge=ridges(size, params.ridge),
+                     tolerance=params.tolerance)  # fmt: skip
     kept = floats(upper) if path.best == state.weights else state.hessian
     return replace(after, weights=path.weights, best=path.best, objective=path.objective, converged=path.converged,
                    hessian=kept)  # fmt: skip
@@ -153,23 +141,18 @@ def done(params: PoissonParams, state: PoissonState) -> bool:
 
 def original_weights(params: PoissonParams, state: PoissonState) -> Reals:
     """Intercept, then a weight for each of `params.columns`, in the units of the records."""
-    return original(params.features, _scaling(state), np.array(state.weights))
+    return original(params.features, known(state), np.array(state.weights))
 
 
 def predictions(params: PoissonParams, state: PoissonState, table: Table) -> Reals:
     """The rate of each record."""
     weights = np.array(state.weights)
-    return portable.exp(portable.dot(scale(_scaling(state), table.values), weights[1:]) + weights[0])
+    return portable.exp(portable.dot(scale(known(state), table.values), weights[1:]) + weights[0])
 
 
 def significance(params: PoissonParams, state: PoissonState) -> Significance:
     """Standard errors and p-values in the units of the records, as of `logistic`, and Refused as there."""
-    if params.ridge > 0:
-        raise Refused("with a ridge the weights are drawn to 0, and their errors are not known", clause="ridge",
-                      seen=params.ridge, needed=0)  # fmt: skip
-    if not state.converged:
-        raise Refused("the weights have not settled", clause="converged", seen=state.rounds, needed="more rounds")
-    return wald(params.features, _scaling(state), state.weights, state.hessian)
+    return of_minimum(params, state, state.hessian)
 
 
 def fitted(params: PoissonParams, state: PoissonState) -> Fitted:
@@ -196,12 +179,6 @@ def _rows(z: Reals, counts: Reals, weights: Reals, most: float) -> dict[str, Rea
         "gradient": (rates - kept)[:, None] * z,
         "hessian": products(rates[:, None] * z, z),
     }
-
-
-def _scaling(state: PoissonState) -> Scaling:
-    if state.scaling is None:
-        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="at least 2 rounds")
-    return state.scaling
 
 
 POISSON = Algorithm(

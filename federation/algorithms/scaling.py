@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 
@@ -41,6 +42,23 @@ class Scaling:
         """The largest magnitude a scaled value of each column can have."""
         pairs = zip(self.mean, self.deviation, strict=True)
         return tuple((1.0 + abs(mean)) / deviation for mean, deviation in pairs)
+
+
+class Scaled(Protocol):
+    """A state that begins with a scaling."""
+
+    @property
+    def rounds(self) -> int: ...
+
+    @property
+    def scaling(self) -> Scaling | None: ...
+
+
+def known(state: Scaled, *, ended: bool = True) -> Scaling:
+    """The scaling of a state; Refused before there is one, or where the training has not `ended`."""
+    if state.scaling is None or not ended:
+        raise Refused("no round has ended yet", clause="order", seen=state.rounds, needed="at least 2 rounds")
+    return state.scaling
 
 
 def scaling_blocks(limits: Limits, columns: int) -> tuple[Block, ...]:

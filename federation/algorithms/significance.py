@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from federation import portable
-from federation.algorithms.newton import symmetric
-from federation.algorithms.scaling import Scaling, original
+from federation.algorithms.newton import NewtonParams, NewtonState, symmetric
+from federation.algorithms.scaling import Scaling, known, original
 from federation.errors import Refused
 from federation.tables import Feature, columns_of
 
@@ -56,6 +56,21 @@ def wald(
         _chance(abs(weight) / error, freedom) for weight, error in zip(found.tolist(), errors.tolist(), strict=True)
     )
     return Significance(("intercept", *names), tuple(found.tolist()), tuple(errors.tolist()), p)
+
+
+def of_minimum(params: NewtonParams, state: NewtonState, hessian: Sequence[float]) -> Significance:
+    """Of the weights where Newton's method settled; Refused with a ridge, before it has settled, and as `wald`."""
+    require_no_ridge(params.ridge)
+    if not state.converged:
+        raise Refused("the weights have not settled", clause="converged", seen=state.rounds, needed="more rounds")
+    return wald(params.features, known(state), state.weights, hessian)
+
+
+def require_no_ridge(ridge: float) -> None:
+    """Refused with one."""
+    if ridge > 0:
+        raise Refused("with a ridge the weights are drawn to 0, and their errors are not known", clause="ridge",
+                      seen=ridge, needed=0)  # fmt: skip
 
 
 def _chance(distance: float, freedom: int | None) -> float:

@@ -13,15 +13,17 @@ as they are summed. Not here: where the sums come from (`boosting`), what the co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.algorithms.binning import BITS, MISSING, Cuts
 from federation.vectors import Integers, Reals
+
+Places: TypeAlias = NDArray[np.intp]
 
 LEAF = -1
 CHUNK = 1 << 18  # values counted at once
@@ -209,18 +211,27 @@ def _split(nodes: dict[str, list[Any]], at: int, shape: Shape, splits: _Splits, 
     return [first + i for i, weight in enumerate(weights) if weight >= 2.0 * growth.min_child_weight]
 
 
-def places(tree: Tree, coded: NDArray[np.int32]) -> NDArray[np.intp]:
+def places(tree: Tree, coded: NDArray[np.int32]) -> Places:
     """The node in which each record of `codes` (records, columns) ends."""
+    at = np.zeros(len(coded), dtype=np.intp)
+    for moving, _, there in descent(tree, coded):
+        at[moving] = there
+    return at
+
+
+def descent(tree: Tree, coded: NDArray[np.int32]) -> Iterator[tuple[Places, Places, Places]]:
+    """Down the tree, level by level: which records of `codes` move, and from which nodes to which."""
     column, edge, left = (np.array(cells, dtype=np.intp) for cells in (tree.column, tree.edge, tree.left))
-    to_left, at = np.array(tree.missing_left), np.zeros(len(coded), dtype=np.intp)
-    moving = np.arange(len(coded)) if column[0] != LEAF else np.zeros(0, dtype=np.intp)
+    to_left, moving, here = np.array(tree.missing_left), np.arange(len(coded)), np.zeros(len(coded), dtype=np.intp)
+    if column[0] == LEAF:
+        return
     while len(moving):
-        here = at[moving]
         code = coded[moving, column[here]]
         goes_left = np.where(code == MISSING, to_left[here], code < edge[here])
-        at[moving] = left[here] + ~goes_left
-        moving = moving[column[at[moving]] != LEAF]
-    return at
+        there = left[here] + ~goes_left
+        yield moving, here, there
+        further = column[there] != LEAF
+        moving, here = moving[further], there[further]
 
 
 def answers(tree: Tree, coded: NDArray[np.int32]) -> Reals:

@@ -15,7 +15,8 @@ from node.api.uploads import Uploaded
 from node.documents import Manifest, plain
 from node.ledger import dataset_of
 from node.model import DatasetId
-from node.policy import PURPOSES, Offer, bits
+from node.policy import Offer, bits
+from node.purposes import PURPOSES
 from node.show import uses
 from node.status import Health, Status
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from node import model
-from node.policy import PURPOSES
+from node.purposes import PURPOSES
 
 ID = "^0x[0-9a-f]{64}$"
 ACCOUNT = "^0x[0-9a-fA-F]{40}$"

@@ -74,7 +74,7 @@ def trainings(node: OurNode) -> Any:
 
 @operating.post("/trainings", **one(training.OpenedTraining, 409, 504))
 def open_training(node: OurNode, asked: Opening, idempotency_key: Key = None) -> Any:
-    """Publish a plan and open a training for others to join."""
+    """Publish a plan and open a training for others to join. The same plan and terms again are the same training."""
     plan = plan_of(asked.title, asked.algorithm, asked.params)
     frame = asked.model_dump(exclude={"title", "algorithm", "params"})
     return plain(training.open_training(node, plan, key=idempotency_key, **frame))

@@ -8,7 +8,7 @@ from typer import Option
 
 from node.cli.frame import Run, noun, verb
 from node.cli.words import DatasetArg, Id, Purposes, Source, Uses, dataset_id
-from node.policy import PURPOSES
+from node.purposes import PURPOSES
 
 app = noun("dataset", "Publish tables and files, and see what others have published.")
 

@@ -14,23 +14,29 @@ from node.errors import Misuse
 
 app = noun("training", "Learn together, each from its own records.")
 
+Seats = Annotated[int, Option(help="How many members may join.", min=3, max=64)]
+Minimum = Annotated[int, Option(help="How few members are enough.", min=3, max=64)]
+JoinSeconds = Annotated[int, Option("--join-seconds", help="How long members may join.", min=1)]
+PhaseSeconds = Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)]
+ChallengeSeconds = Annotated[int, Option("--challenge-seconds", help="How long sums may be challenged.", min=1)]
+
 
 @verb(app, "open", example="hanse training open plan.json --seats 4")
 def open_(
     run: Run,
     plan: Annotated[Path, Argument(metavar="PLAN", help='JSON: {"title": ..., "algorithm": ..., "params": {...}}.')],
-    seats: Annotated[int, Option(help="How many members may join.", min=3, max=64)],
-    minimum: Annotated[int, Option(help="How few members are enough.", min=3, max=64)] = 3,
+    seats: Seats,
+    minimum: Minimum = 3,
     spares: Annotated[int, Option(help="How many rounds may be lost for want of members.", min=0, max=255)] = 2,
     epsilon: Annotated[
         int | None,
         Option(help="Thousandths of epsilon it spends of each dataset's budget; as the plan's noise.", min=0),
     ] = None,
-    join: Annotated[int, Option("--join-seconds", help="How long members may join.", min=1)] = 86_400,
-    phase: Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)] = 3_600,
-    challenge: Annotated[int, Option("--challenge-seconds", help="How long sums may be challenged.", min=1)] = 3_600,
+    join: JoinSeconds = 86_400,
+    phase: PhaseSeconds = 3_600,
+    challenge: ChallengeSeconds = 3_600,
 ) -> Any:
-    """Publish a plan and open a training for others to join."""
+    """Publish a plan and open a training for others to join. The same plan and terms again are the same training."""
     from node import training
 
     return run.story(
@@ -180,11 +186,11 @@ def predict(
 def explain(
     run: Run,
     training: TrainingArg,
-    seats: Annotated[int, Option(help="How many members may join.", min=3, max=64)],
-    minimum: Annotated[int, Option(help="How few members are enough.", min=3, max=64)] = 3,
-    join: Annotated[int, Option("--join-seconds", help="How long members may join.", min=1)] = 86_400,
-    phase: Annotated[int, Option("--phase-seconds", help="How long each step may take.", min=1)] = 3_600,
-    challenge: Annotated[int, Option("--challenge-seconds", help="How long sums may be challenged.", min=1)] = 3_600,
+    seats: Seats,
+    minimum: Minimum = 3,
+    join: JoinSeconds = 86_400,
+    phase: PhaseSeconds = 3_600,
+    challenge: ChallengeSeconds = 3_600,
 ) -> Any:
     """Open a training about a final one: its quality, what matters to it, what if. Members join with their records."""
     from node import scoring

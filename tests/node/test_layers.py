@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    "words": {"errors", "model", "recursion", "arriving"},
+    "words": {"errors", "model", "recursion", "arriving", "purposes"},
     "maths": {
         "canon", "evidence", "merkle", "signature", "policy", "documents", "ledger", "sums", "models",
         "development_keys", "encryption", "patricia", "cards", "readings", "windows",

@@ -13,7 +13,6 @@ from node import canon
 from node.errors import Misuse, Refused, Untrusted
 from node.model import ZERO, Address, DatasetId, Digest, GrantId, Terms, Time, Use
 from node.policy import (
-    PURPOSES,
     Offer,
     agreement_document,
     bits,
@@ -24,6 +23,7 @@ from node.policy import (
     require_offered,
     use_words,
 )
+from node.purposes import PURPOSES
 
 DAY = 86_400
 ALICE, BOB = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)

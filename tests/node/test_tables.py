@@ -63,15 +63,20 @@ def test_another_file_is_bytes(tmp_path: Path, name: str) -> None:
     assert (found.media_type, found.rows, found.columns) == ("application/octet-stream", None, ())
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe,a\n1,2\n", b'a,b\n1,"2\n', b"a,b\n1,2\n1,2,3\n", b"\n\n"])
-def test_a_csv_that_is_no_table_is_refused_on_both_sides(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "x.csv"
-    path.write_bytes(data)
+def assert_refused_on_both_sides(path: Path) -> None:
+    """By who publishes it, and by who trains on it."""
     with pytest.raises(Misuse):
         describe(path)
     with pytest.raises(Refused) as caught, path.open("rb") as file:
         columns(file)
     assert caught.value.clause == "table"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe,a\n1,2\n", b'a,b\n1,"2\n', b"a,b\n1,2\n1,2,3\n", b"\n\n"])
+def test_a_csv_that_is_no_table_is_refused_on_both_sides(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(data)
+    assert_refused_on_both_sides(path)
 
 
 def test_cells_come_as_text_and_missing_ones_as_nan(tmp_path: Path) -> None:
@@ -145,11 +150,7 @@ def test_parquet_is_described_and_read_like_a_csv(tmp_path: Path) -> None:
 def test_a_parquet_that_is_none_is_refused_on_both_sides(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(data)
-    with pytest.raises(Misuse):
-        describe(path)
-    with pytest.raises(Refused) as caught, path.open("rb") as file:
-        columns(file)
-    assert caught.value.clause == "table"
+    assert_refused_on_both_sides(path)
 
 
 def test_a_damaged_page_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from node.sealed import open_own
 from tests.stories.alliance import Person, follow_all
 from tests.stories.drills import drill, steps_until_done
 from tests.stories.sharing import RESEARCH, granted, joined, opened, plan, published, table
-from tests.stories.test_training import posted_sums, together, trainers, work
+from tests.stories.taking_part import posted_sums, together, trainers, work
 
 People = dict[str, Person]
 DEATHS = [

@@ -12,7 +12,7 @@ from node.trainer import Trainer
 from tests.chain.peers import ZERO_FEES, anvil
 from tests.stories.alliance import Person, alliance, pass_time
 from tests.stories.sharing import joined, plan
-from tests.stories.test_training import posted_sums, together, trainers
+from tests.stories.taking_part import posted_sums, together, trainers
 
 NAMES = tuple(f"member {number:02}" for number in range(32))
 

@@ -24,8 +24,8 @@ from node.sums import Plan, plan_of
 from node.trainer import Trainer
 from tests.stories.alliance import Person
 from tests.stories.sharing import opened
+from tests.stories.taking_part import People, audited, finish, posted_sums, together
 from tests.stories.test_refusals import refused
-from tests.stories.test_training import People, audited, finish, posted_sums, together
 
 FEATURES = [
     {"name": "temperature", "low": 10, "high": 90, "unit": "Cel"},
@@ -169,7 +169,7 @@ def test_a_join_is_refused_where_a_code_is_not_named(people: People, tmp_path: P
     mapping.set_mapping(some["bob"].node, plan_, BOB)
     training.join(some["bob"].node, number, dataset)
     with some["bob"].restarted() as node:
-        assert len(Trainer(node, number)._own_table(node.ledger.trainings[number])) == 20
+        assert len(Trainer(node, number).own_table()) == 20
 
 
 def test_checking_says_what_is_wrong_and_what_to_try(people: People, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from node.model import Phase
 from node.sums import Plan, plan_of
 from tests.stories.alliance import Person, follow_all
 from tests.stories.sharing import opened, table
+from tests.stories.taking_part import audited, finish
 from tests.stories.test_refusals import refused
-from tests.stories.test_training import audited, finish
 
 People = dict[str, Person]
 PARAMS = {

@@ -20,8 +20,8 @@ from node.training import join, open_training
 from tests.node.test_scenario_page import told as scenario_facts
 from tests.stories.alliance import Person, follow_all
 from tests.stories.sharing import opened, plan
+from tests.stories.taking_part import finish
 from tests.stories.test_refusals import refused
-from tests.stories.test_training import finish
 
 FEATURES = [{"name": "load", "low": 0, "high": 10}, {"name": "kind", "levels": ["a", "b"]}]
 ROWS = 120

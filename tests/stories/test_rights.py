@@ -18,7 +18,7 @@ from node.wiring import Node
 from tests.chain.peers import ask
 from tests.stories.alliance import PASSPHRASE, Person, follow_all
 from tests.stories.sharing import RESEARCH, joined, plan, published, table
-from tests.stories.test_training import finish
+from tests.stories.taking_part import finish
 
 People = dict[str, Person]
 ROLES = ("owner", "consumer", "other member", "stranger")

@@ -24,8 +24,8 @@ from node.views import Views
 from tests.chain.peers import ask
 from tests.stories.alliance import Person, follow_all, pass_time
 from tests.stories.sharing import joined, opened, plan
+from tests.stories.taking_part import posted_sums, together, trainers, work
 from tests.stories.test_refusals import refused
-from tests.stories.test_training import posted_sums, together, trainers, work
 
 People = dict[str, Person]
 OTHERS = ("alice", "bob", "carol")
