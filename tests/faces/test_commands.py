@@ -318,7 +318,9 @@ def _await(port: int, running: subprocess.Popen[bytes]) -> None:
 def test_an_interrupted_command_says_130(tmp_path: Path) -> None:
     words = [PROGRAM, "chain", "up", "--home", tmp_path / "home", "--passphrase-fd", "0", "--port", "0"]
     environment = os.environ | {"HANSE_ANVIL": str(_sleeper(tmp_path))}
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - ignored where pytest runs behind `&`
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env=environment, preexec_fn=heard, **pipes) as running:  # type: ignore[call-overload]
         until = time.monotonic() + 20
         while not (tmp_path / "started").exists():
             assert time.monotonic() < until

@@ -8,8 +8,9 @@ from pathlib import Path
 import federation
 
 ALLOWED = {
-    "__future__", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib", "itertools", "json",
-    "math", "operator", "re", "types", "typing", "weakref", "coincurve", "cryptography", "federation", "numpy",
+    "__future__", "bisect", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib",
+    "itertools", "json", "math", "operator", "re", "types", "typing", "weakref", "coincurve", "cryptography", "dp_accounting",
+    "federation", "numpy", "threadpoolctl",
 }  # fmt: skip
 ADAPTED = {"copy", "keras", "sklearn", "warnings"}  # in federation/adapters, and nowhere else
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
