@@ -9,8 +9,8 @@ import federation
 
 ALLOWED = {
     "__future__", "bisect", "collections", "concurrent", "dataclasses", "fractions", "functools", "hashlib",
-    "itertools", "json", "math", "operator", "re", "types", "typing", "weakref", "coincurve", "cryptography", "dp_accounting",
-    "federation", "numpy", "threadpoolctl",
+    "itertools", "json", "math", "operator", "re", "types", "typing", "weakref", "coincurve", "cryptography",
+    "dp_accounting", "federation", "numpy", "threadpoolctl",
 }  # fmt: skip
 ADAPTED = {"copy", "keras", "sklearn", "warnings"}  # in federation/adapters, and nowhere else
 SOURCES = sorted(Path(federation.__file__).parent.rglob("*.py"))
