@@ -235,6 +235,7 @@ def test_a_member_killed_at_random_in_a_training(people: People, tmp_path: Path,
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_member_killed_at_each_step_of_its_first_life(people: People, tmp_path: Path) -> None:
     for die_at in range(1, 40):
         folder = tmp_path / str(die_at)

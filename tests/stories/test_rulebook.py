@@ -725,8 +725,10 @@ def test_contracts_and_fold_agree_for_long(anvil_rpc: str, seed: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 14))
-def test_contracts_and_fold_agree_on_trainings_for_long(anvil_rpc: str, seed: int) -> None:
-    play = _play(anvil_rpc, seed, turns=2000, commands=TRAINING)
-    assert {what for what in REACHED if not play.seen[what]} == set()
-    assert play.seen["Overruled"] > 0
+@pytest.mark.timeout(3600)
+def test_contracts_and_fold_agree_on_trainings_for_long(anvil_rpc: str) -> None:
+    """A single seed may never recover a round or lose one; all together come to everything."""
+    seen: Counter[str] = Counter()
+    for seed in range(2, 14):
+        seen += _play(anvil_rpc, seed, turns=2000, commands=TRAINING).seen
+    assert {what for what in (*REACHED, "Overruled") if not seen[what]} == set()
