@@ -28,25 +28,11 @@ from node import models
 from node.demo.scenario import METRICS, Decision, Scenario, columns_of
 from node.errors import Misuse
 from node.model import TrainingId
+from node.paper.scenario import Line
 from node.sums import Plan
 
 CLEAR = 0.005
 """A difference of scores under this is called none."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One site's held-out records, or all: how many, and the score of each model; None where none can be said, as of
-    the area with one label only. `cost`: of 100 decisions by each model, and of always or never raising the alarm,
-    whichever is less."""
-
-    site: str
-    records: int
-    learnt: int
-    federated: float | None
-    pooled: float | None
-    alone: float | None
-    cost: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,8 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> type[_Named]:
         if f"{module}.{name}" not in _NAMES:
-            raise Untrusted("the pickle asks for what no table is made of", clause="pickle", seen=f"{module}.{name}")
+            raise Untrusted("the pickle asks for what no table is made of", clause="pickle", seen=f"{module}.{name}",
+                            needed="numpy's arrays and pandas' blocks")  # fmt: skip
         return type(name, (_Named,), {})
 
 

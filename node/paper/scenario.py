@@ -22,7 +22,9 @@ SCHEMA = "hanse/scenario/1"
 
 @dataclass(frozen=True)
 class Line:
-    """One site, or all: how many records were held out, each model's score on them, the cost of 100 decisions."""
+    """One site's held-out records, or all: how many, and the score of each model; None where none can be said, as of
+    the area with one label only. `cost`: of 100 decisions by each model, and of always or never raising the alarm,
+    whichever is less."""
 
     site: str
     records: int

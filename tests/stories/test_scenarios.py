@@ -17,7 +17,7 @@ from node import models, tables
 from node.cli import run
 from node.demo import SCENARIOS, batteries, digits, farms, flights, hospitals, loans, machines, named, streams
 from node.demo import run as tell
-from node.demo.comparison import CLEAR, Comparison, Line, _cost, _without, compared, verdict
+from node.demo.comparison import CLEAR, Comparison, _cost, _without, compared, verdict
 from node.demo.facts import SCHEMA, facts_of, features_of
 from node.demo.packaged import Packaged
 from node.demo.pages import Page
@@ -25,7 +25,7 @@ from node.demo.scenario import EVERY, Decision, Scenario, columns_of
 from node.errors import Misuse, NotFound, Untrusted
 from node.model import TrainingId
 from node.paper import LANGUAGES
-from node.paper.scenario import Tells, scenario_of
+from node.paper.scenario import Line, Tells, scenario_of
 from node.sums import Plan
 
 SOURCES = [farms.SOURCE, flights.FLIGHTS, flights.WEATHER, hospitals.SOURCE, loans.SOURCE, machines.SOURCE,
