@@ -68,7 +68,8 @@ async def received(
         Path(name).unlink(missing_ok=True)
 
 
-Uploaded = Annotated[Upload, Depends(received)]
+Uploaded = Annotated[Upload, Depends(received, scope="function")]
+"""Removed when the route is done, before its answer is sent."""
 
 
 def clear(home: Path) -> None:
