@@ -259,16 +259,24 @@ class Follower:
             ours = {name: events.head(tx, name) or EMPTY for name in self._contracts}
             if events.verified(tx) == tip.number:
                 return
-        said = self._chain.heads_of(self._directory, self._contracts, block=tip.number)
-        for name, theirs in zip(self._contracts, said, strict=True):
-            if theirs != ours[name] and self._is_on_chain(tip):
-                raise _omitted(name, theirs, ours[name])
-            if theirs != ours[name]:
+        theirs = self._heads(tip)
+        if theirs != ours:
+            time.sleep(PAUSE)
+            theirs = self._heads(tip)  # an endpoint that is making the next block may have told of that one
+        for name in self._contracts:
+            if theirs[name] != ours[name] and self._is_on_chain(tip):
+                raise _omitted(name, theirs[name], ours[name])
+            if theirs[name] != ours[name]:
                 raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
         with self._db.writing() as tx:
             self._require_tip(tx, tip)
             events.set_verified(tx, tip.number)
             events.thin(tx, below=final)
+
+    def _heads(self, tip: Kept) -> dict[str, Head]:
+        return dict(
+            zip(self._contracts, self._chain.heads_of(self._directory, self._contracts, tip.number), strict=True)
+        )
 
     def _forget_unverified(self) -> None:
         """What was shown above the last verified block may be forged. A crash before leaves it, still unverified."""

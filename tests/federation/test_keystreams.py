@@ -52,10 +52,12 @@ def test_what_is_added_is_taken_away_again(width, rand):
     assert (lanes == before).all()
 
 
+@pytest.mark.parametrize("cores", [1, 2, 8])
 @pytest.mark.parametrize("width", [32, 64])
 @pytest.mark.parametrize("extra", [-16, 0, 5])
-def test_threads_make_the_one_stream_of_the_cipher(width, extra, rand):
+def test_threads_make_the_one_stream_of_the_cipher(width, extra, cores, rand, monkeypatch):
     """Over several stretches, each begun in the middle of the keystream: the bytes OpenSSL gives in one go."""
+    monkeypatch.setattr("federation.vectors.threads", lambda: cores)
     key, lanes = rand(32), np.zeros(3 * STRETCH * 8 // width + extra, dtype=ring(width))
     seen = add_keystreams(lanes, [Mask(key, 1)], digest=bytes)
     whole = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(lanes.nbytes))

@@ -342,6 +342,24 @@ def test_nothing_unverified_counts_as_final(lite, alliance, liar):
         assert all(event.at.block <= verified for event in events.read(tx))
 
 
+def test_an_endpoint_that_tells_of_the_next_block_for_a_moment_is_asked_again(lite, alliance, liar):
+    """Anvil does, while it makes that block: its state is ahead of the number that it was asked for."""
+    following, calls = follower(lite, alliance, depth=0, rpc=liar.url), []
+
+    def bend(method, params, result):
+        if method != "eth_call" or len(calls) == 3:  # once for each of the three contracts
+            return result
+        if not calls:
+            alliance.say(1)
+        calls.append(params)
+        return alliance.anvil.ask("eth_call", params[0], "latest")
+
+    liar.bend = bend
+    assert following.step().final == int(calls[0][1], 16)
+    assert following.step().caught_up
+    assert indexed(lite)[0] == honest(alliance)
+
+
 def test_an_endpoint_that_lies_for_a_while_shows_as_untrusted(lite, alliance, liar):
     following, stop = follower(lite, alliance, rpc=liar.url), threading.Event()
     liar.bend = without(lambda log: True)

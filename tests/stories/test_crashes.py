@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -193,18 +193,14 @@ def _killed_in_a_training(people: People, folder: Path, deaths: list[int]) -> No
             continue
         # Carol's life and the others' go on side by side, as they would.
         ahead = node.clock.ahead  # type: ignore[attr-defined]
-        life = threading.Thread(target=_one_life, args=(carol, number, next(pending, 10_000), ahead))
-        life.start()
-        while life.is_alive():
-            work(some, part, until=lambda: False, patience=1)
-        life.join()
+        with ThreadPoolExecutor(1) as aside:
+            life = aside.submit(drill, carol.home, "run", {"number": number}, die_at=next(pending, 10_000), ahead=ahead)
+            while not life.done():
+                work(some, part, until=lambda: False, patience=1)
+        life.result()
     assert not drill(carol.home, "run", {"number": number}, die_at=10_000, ahead=node.clock.ahead)  # type: ignore[attr-defined]
     follow_all(some)
     _assert_exact(some, number, plan_, paths)
-
-
-def _one_life(person: Person, number: str, die_at: int, ahead: int) -> None:
-    drill(person.home, "run", {"number": number}, die_at=die_at, ahead=ahead)
 
 
 def _assert_exact(some: People, number: Any, plan_: Any, paths: list[Path]) -> None:
