@@ -26,7 +26,7 @@ from node.chain import typed
 from node.db import operations
 from node.db.records import Operation
 from node.documents import PublicKey, digest_of
-from node.errors import Conflict, NotFinal, Refused
+from node.errors import Conflict, NotFinal, Refused, Retry
 from node.kept import share_key
 from node.ledger import require_active, training_of
 from node.model import Address, DatasetId, Digest, Phase, TrainingId, TrainingTerms, TxHash, Use
@@ -167,17 +167,31 @@ def join(node: Node, number: TrainingId, dataset: DatasetId) -> JoinedTraining:
 def run(
     node: Node, number: TrainingId, *, deadline_seconds: float, progress: Callable[[str], None] | None = None
 ) -> Result:
-    """Take our part in a training until it is final. Raises NotFinal after the deadline; run again to go on."""
-    trainer, until = Trainer(node, number), time.monotonic() + deadline_seconds
-    while not trainer.finished():
+    """Take our part in a training until it is final; a chain or a member that does not answer is asked again till then.
+
+    Raises NotFinal after the deadline; run again to go on."""
+    trainer, until, said = Trainer(node, number), time.monotonic() + deadline_seconds, ""
+    while (tried := _tried(trainer)) is not None:
+        acted, state = tried
+        if acted or state != said:
+            (progress or _silent)(state)
+        said = state
         if time.monotonic() > until:
-            raise NotFinal("the training is still running", clause="deadline", seen=trainer.phase(), needed="final")
-        if trainer.step():
-            (progress or _silent)(trainer.phase())
-        else:
+            raise NotFinal("the training is still running", clause="deadline", seen=said, needed="final")
+        if not acted:
             time.sleep(node.settings.poll)
-            node.follow()
     return result(node, number)
+
+
+def _tried(trainer: Trainer) -> tuple[bool, str] | None:
+    """Whether there was a step to take, and how the training stands, in words; None where it is over."""
+    try:
+        if trainer.finished():
+            return None
+        trainer.node.follow()
+        return trainer.step(), trainer.phase()
+    except Retry as exc:
+        return False, f"{trainer.phase()}, waiting: {exc.message}"
 
 
 def challenge(node: Node, number: TrainingId) -> Objected:

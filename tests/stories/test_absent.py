@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from node import training
 from node.model import Phase, Reason
 from node.trainer import TURN_SECONDS
+from tests.chain.lying import proxy
 from tests.stories.alliance import pass_time
 from tests.stories.sharing import joined, plan
 from tests.stories.taking_part import (
@@ -34,6 +39,27 @@ def test_the_turn_passes_on_when_a_member_is_away(people: People, tmp_path: Path
     assert alice.follow().trainings[number].phase == Phase.AGGREGATING
     pass_time(some, TURN_SECONDS + 1)
     assert work(some, away, until=lambda: False, patience=1)[0] == ("bob", "aggregating 0")
+
+
+def test_who_takes_part_waits_for_a_chain_that_does_not_answer(people: People, tmp_path: Path) -> None:
+    some = {name: people[name] for name in ("alice", "bob", "carol")}
+    number, _ = joined(some, plan(3), tmp_path)
+    others = trainers({name: some[name] for name in ("alice", "bob")}, number)
+    carol, said = some["carol"], list[str]()
+    settings = carol.node.settings
+    with proxy(settings.rpc) as edge, ThreadPoolExecutor(1) as aside:
+        replace(settings, rpc=edge.url).save()
+        with carol.restarted() as node:
+            settings.save()
+            life = aside.submit(training.run, node, number, deadline_seconds=60, progress=said.append)
+            work(some, others, until=lambda: "contributing 0" in said)
+            edge.raw, edge.status = b"no gateway", 502
+            while not any("waiting: " in state for state in said):
+                time.sleep(0.01)
+            edge.raw, edge.status = None, 200
+            while not life.done():
+                work(some, others, until=lambda: False, patience=1)
+    assert (life.result().id, life.result().phase) == (number, "final")
 
 
 @pytest.mark.parametrize(
