@@ -537,6 +537,20 @@ def test_a_lying_endpoint_fails_the_check_that_is_there_for_it(what: str, told: 
     assert (untrusted(report), unchecked(report)) == (seen, left)
 
 
+def test_an_endpoint_that_tells_of_the_next_block_for_a_moment_is_asked_again(told: Told, judge: Judge) -> None:
+    asked = set[str]()
+
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method != "eth_call" or len(result) != 2 + 128 or params[0]["to"] in asked:  # head() returns two words
+            return result
+        asked.add(params[0]["to"])
+        return f"{result[:-64]}{int(result[-64:], 16) + 1:064x}"
+
+    report = judge(told.world, lie=lie)
+    assert len(asked) == len(told.world.directory.entries) + 1
+    assert (report.untrusted, report.unchecked) == ((), ())
+
+
 def test_times_that_the_chain_did_not_have_break_a_rule(told: Told, judge: Judge) -> None:
     assert untrusted(judge(told.world, lie=_time(told))) == {4, 5}
 
