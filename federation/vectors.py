@@ -36,7 +36,9 @@ NO_NOISE: Mapping[str, Integers] = types.MappingProxyType({})
 MAX_LANES = 1 << 28  # 2 GiB of Z_2^64
 CHUNK = 1 << 17  # values worked on at a time: fewer would have two threads wait for the interpreter more than they work
 STRETCH = 2 * CHUNK  # values that one thread does at a time; shorter work starts no thread
-MOST_THREADS = 8  # numpy and the cipher let go of the interpreter between chunks, which so many can still take turns at
+MOST_THREADS = (
+    8  # numpy and the cipher let go of the interpreter, but between two chunks each thread needs it; measured for two
+)
 
 
 def ring(width: int) -> np.dtype[Any]:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from node.chain.client import Chain
+from node.chain.client import Chain, asked_twice
 from node.chain.encode import EMPTY, extend
 from node.chain.failures import Reorged
 from node.db import Database, Tx, events
@@ -259,24 +259,19 @@ class Follower:
             ours = {name: events.head(tx, name) or EMPTY for name in self._contracts}
             if events.verified(tx) == tip.number:
                 return
-        theirs = self._heads(tip)
-        if theirs != ours:
-            time.sleep(PAUSE)
-            theirs = self._heads(tip)  # an endpoint that is making the next block may have told of that one
-        for name in self._contracts:
-            if theirs[name] != ours[name] and self._is_on_chain(tip):
-                raise _omitted(name, theirs[name], ours[name])
-            if theirs[name] != ours[name]:
-                raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
+        asked_twice(self._compare, tip, ours)
         with self._db.writing() as tx:
             self._require_tip(tx, tip)
             events.set_verified(tx, tip.number)
             events.thin(tx, below=final)
 
-    def _heads(self, tip: Kept) -> dict[str, Head]:
-        return dict(
-            zip(self._contracts, self._chain.heads_of(self._directory, self._contracts, tip.number), strict=True)
-        )
+    def _compare(self, tip: Kept, ours: Mapping[str, Head]) -> None:
+        said = self._chain.heads_of(self._directory, self._contracts, block=tip.number)
+        for name, theirs in zip(self._contracts, said, strict=True):
+            if theirs != ours[name] and self._is_on_chain(tip):
+                raise _omitted(name, theirs, ours[name])
+            if theirs != ours[name]:
+                raise Reorged("the chain changed while it was checked", clause="block", seen=tip.number)
 
     def _forget_unverified(self) -> None:
         """What was shown above the last verified block may be forged. A crash before leaves it, still unverified."""

@@ -46,6 +46,7 @@ from collections.abc import Callable, Sequence
 from node.audit import history
 from node.audit.blobs import Blobs
 from node.audit.catalog import check_catalog
+from node.audit.consents import check_consents
 from node.audit.readable import check_readable
 from node.audit.report import NAMES, About, Check, Finding, Report, Sheet, render
 from node.audit.rounds import check_trainings
@@ -104,7 +105,7 @@ def _make_checks(
     tell("events", 0, _STEPS)
     told = history.read(sheet, chain, directory, at)
     steps: list[tuple[str, Callable[[], None]]] = [
-        ("decisions", lambda: history.check_consents(sheet, told)),
+        ("decisions", lambda: check_consents(sheet, told)),
         ("catalog", lambda: check_catalog(sheet, told, blobs, sample=sample)),
         ("trainings", lambda: check_trainings(sheet, told, blobs)),
         ("readability", lambda: check_readable(sheet, told, blobs)),

@@ -14,7 +14,8 @@ from typing import cast
 
 from node import canon, documents, merkle, model, signature
 from node.audit.blobs import Blobs
-from node.audit.history import History, check_signed, named
+from node.audit.consents import check_signed
+from node.audit.history import History, named
 from node.audit.report import Sheet
 from node.chain import typed
 from node.documents import Envelope, Receipt, ReceiptList, RequestRecord

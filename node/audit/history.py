@@ -1,26 +1,24 @@
-"""Checks 1 to 5: the right chain, the published contracts, every event, every rule, every decision's consents.
+"""Checks 1 to 4: the right chain, the published contracts, every event, every rule.
 
-history = read(sheet, chain, consortium, block)
-check_consents(sheet, history)
+history = read(sheet, chain, directory, block)
+check_still(sheet, history)
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from node import ledger as rules
 from node import model, patricia
 from node.audit.report import Sheet
-from node.chain import encode, typed
+from node.chain import encode
 from node.chain.artifacts import artifact, same_code
-from node.chain.client import Chain
+from node.chain.client import Chain, asked_twice
 from node.chain.directories import address, name_of
 from node.chain.records import Transaction
-from node.chain.typed import Message
-from node.errors import HanseError, Refused, Retry, Untrusted
+from node.errors import HanseError, Retry, Untrusted
 from node.ledger import Ledger
 from node.model import Address, Block, Digest, Directory, Entry, Event, Head, MemberState, Role, TxHash
 from node.signature import keccak
@@ -36,15 +34,11 @@ LEFT: dict[str, tuple[str, ...]] = {
 }
 """Whose events must be whole before a contract's own can be judged."""
 
-_DECISIONS = (model.Admitted, model.StateChanged, model.AccountRotated, model.PauseSet, model.Entered)
-_FUNCTIONS: dict[type, str] = dict(zip(_DECISIONS, ("admit", "setState", "rotate", "pause", "enter"), strict=True))
-PAUSE = 0.05
-"""Seconds before an endpoint that contradicts itself is asked again."""
+DECISIONS = (model.Admitted, model.StateChanged, model.AccountRotated, model.PauseSet, model.Entered)
+"""What is decided by consents, once the alliance is founded."""
 
 HEAD_SLOT = 0
 """Where every contract keeps its running hash: 28 bytes, then the number in 4."""
-
-_IS_VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and the answer that means yes
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +203,7 @@ def _check_complete(sheet: Sheet, history: History, events: Mapping[str, Sequenc
         if name in history.unsound:
             continue
         with sheet.check(3, f"{name}, {len(events[name])} events") as judged:
-            _check_head(history, name, events[name])
+            asked_twice(_check_head, history, name, events[name])
         if judged.failed:
             history.unsound[name] = "its events are not those the contract counted (check 3)"
     _check_state(sheet, history)
@@ -222,10 +216,6 @@ def _check_head(history: History, name: str, events: Sequence[Event]) -> None:
         head = encode.extend(head, event)
         after.append((event, head))
     needed = history.chain.head_of(history.directory, name, block=history.block.number)
-    if head != needed:
-        time.sleep(PAUSE)
-        # An endpoint that is making the next block may have told of that one.
-        needed = history.chain.head_of(history.directory, name, block=history.block.number)
     if head.seq != needed.seq:
         raise Untrusted("events are missing at the end", clause="running hash", seen=head.seq, needed=needed.seq)
     if head != needed:
@@ -244,7 +234,7 @@ def _check_state(sheet: Sheet, history: History) -> None:
         if name in history.unsound:
             continue
         with sheet.check(3, f"{name} in the state") as judged:
-            _check_proven(history, name, root)
+            asked_twice(_check_proven, history, name, root)
         if judged.failed and not judged.unseen:
             history.unsound[name] = "it is not what the audited block's state holds (check 3)"
 
@@ -316,7 +306,7 @@ def _unsound(history: History, name: str) -> str:
 
 def _before(ledger: Ledger, event: Event, approved: set[tuple[Address, Digest]]) -> Decision | None:
     """The moment before a decision; None for other events and for what the founders laid down."""
-    if not isinstance(event.said, _DECISIONS) or _is_founding(ledger, event):
+    if not isinstance(event.said, DECISIONS) or _is_founding(ledger, event):
         return None
     voters = frozenset(
         m.account for m in ledger.members.values() if m.state == MemberState.ACTIVE and m.roles & Role.MEMBER
@@ -336,94 +326,3 @@ def _is_founding(ledger: Ledger, event: Event) -> bool:
 def _transactions(chain: Chain, events: Sequence[Event]) -> dict[TxHash, Transaction]:
     wanted = list(dict.fromkeys(event.at.tx for event in events))
     return {found.hash: found for found in chain.transactions(wanted)}
-
-
-# --- 5 ---
-
-
-def check_consents(sheet: Sheet, history: History) -> None:
-    """5. Every decision after the founding carries consents of enough members that were active at that moment."""
-    for decision in history.decisions:
-        with sheet.check(5, named(decision.event)):
-            _check_decision(history, decision)
-    if "Members" in history.unsound:
-        sheet.leave(5, "decisions", history.unsound["Members"])
-
-
-def _check_decision(history: History, decision: Decision) -> None:
-    consents, message = _message(history, decision)
-    at = decision.event.at
-    if consents.epoch != decision.epoch:
-        raise Untrusted("consents of another epoch", clause="epoch", seen=consents.epoch, needed=decision.epoch)
-    if at.time > consents.until:
-        raise Untrusted("consents that had expired", clause="deadline", seen=at.time, needed=consents.until)
-    need = _need(decision)
-    if len(consents.signers) < need:
-        raise Untrusted("too few members consented", clause="quorum", seen=len(consents.signers), needed=need)
-    if sorted({int(s, 16) for s in consents.signers}) != [int(s, 16) for s in consents.signers]:
-        raise Untrusted("a signer counted twice", clause="signers", seen=consents.signers, needed="ascending")
-    for signer, signature in zip(consents.signers, consents.signatures, strict=True):
-        _check_consent(history, decision, message, (signer, signature))
-
-
-def _check_consent(history: History, decision: Decision, message: Message, consent: tuple[Address, bytes]) -> None:
-    signer, signature = consent
-    if signer not in decision.voters:
-        raise Untrusted("consent of somebody who was no active member", clause="signer", seen=signer)
-    if signature:
-        return check_signed(history, message, signer, signature, decision.event.at.block)
-    if (signer, model.digest(typed.digest(message))) not in decision.approved:
-        raise Untrusted("neither signed nor approved on chain", clause="consent", seen=signer)
-
-
-def check_signed(history: History, message: Message, signer: Address, signature: bytes, block: int) -> None:
-    """Raise Untrusted unless `signer` signed: by its key, or as a wallet that says so at that block (EIP-1271)."""
-    try:
-        seen = typed.signer_of(message, signature)
-    except Untrusted:
-        seen = Address("nobody")
-    if seen == signer or _wallet_accepts(history, message, signer, signature, block):
-        return
-    raise Untrusted("the signature is not that party's over this text", clause="signature", seen=seen, needed=signer)
-
-
-def _wallet_accepts(history: History, message: Message, wallet: Address, signature: bytes, block: int) -> bool:
-    """What a contract account says of a signature in its name (EIP-1271), in the state after `block`."""
-    if not history.chain.code(wallet, block):
-        return False
-    from eth_abi.abi import encode as packed
-
-    asked = _IS_VALID + packed(["bytes32", "bytes"], [typed.digest(message), signature])
-    try:
-        return history.chain.view(None, wallet, asked, block=block) == _IS_VALID.ljust(32, b"\0")
-    except Refused:
-        return False
-
-
-def _message(history: History, decision: Decision) -> tuple[typed.Consents, Message]:
-    """The consents brought with a decision, and the text they must be over: made from the event, not from the call."""
-    said, event = decision.event.said, decision.event
-    function = _FUNCTIONS[type(said)]
-    consents = typed.Consents(*cast(Any, history.call(event, function)[-1]))
-    place = typed.Place(history.chain.chain_id, history.directory.address("Members"), consents.epoch, consents.until)
-    match said:
-        case model.Admitted():
-            return consents, typed.admit(place, said.account, said.roles, said.card)
-        case model.StateChanged():
-            return consents, typed.set_state(place, said.account, said.state)
-        case model.AccountRotated():
-            return consents, typed.rotate(place, said.from_, said.to)
-        case model.PauseSet():
-            return consents, typed.pause(place, said.until)
-        case model.Entered():
-            at = history.directory.consortium
-            return consents, typed.enter(place, at, said.name, said.at, said.code_hash, said.change)
-    raise AssertionError(function)
-
-
-def _need(decision: Decision) -> int:
-    said, count = decision.event.said, len(decision.voters)
-    lengthens = (
-        isinstance(said, model.PauseSet) and said.until > decision.event.at.time and said.until >= decision.paused_until
-    )
-    return count // 3 + 1 if lengthens else count * 2 // 3 + 1

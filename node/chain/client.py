@@ -9,15 +9,16 @@ Not an indexer and no outbox: it remembers nothing but the directory. Every call
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from node.chain import abi, answers, decode, directories, encode, failures, headers, logs
 from node.chain.failures import NonceTaken, RpcError, Translated, Underpriced
 from node.chain.records import Fees, Proof, Receipt, Transaction
 from node.development_keys import DEVELOPMENT_CHAINS
-from node.errors import HanseError, NotFound, Refused, Retry
+from node.errors import HanseError, NotFound, Refused, Retry, Untrusted
 from node.model import Address, Block, BlockHash, Directory, Event, Head, TxHash, raw
 from node.recursion import kept_recursion_limit
 from node.signature import keccak
@@ -27,10 +28,27 @@ if TYPE_CHECKING:
 
     from node.chain.provider import Provider
 
+Result = TypeVar("Result")
+
 DEPTH = 12
 """Blocks that count as settled on a chain that neither finalizes nor tells."""
 
 _ROOM = 5000
+
+_AGAIN = 0.05
+"""Seconds before an endpoint that seems to lie is asked a second time."""
+
+
+def asked_twice(check: Callable[..., Result], *args: Any) -> Result:
+    """`check(*args)`, and once more where it finds the answers Untrusted; for answers about the newest block.
+
+    Anvil, while it makes the next block, gives that one's state for the number before: under steady sending in half of
+    its answers. A moment later the same question has its right answer; a lie is told again."""
+    try:
+        return check(*args)
+    except Untrusted:
+        time.sleep(_AGAIN)
+        return check(*args)
 
 
 class Chain:

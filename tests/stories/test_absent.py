@@ -54,11 +54,12 @@ def test_who_takes_part_waits_for_a_chain_that_does_not_answer(people: People, t
             life = aside.submit(training.run, node, number, deadline_seconds=60, progress=said.append)
             work(some, others, until=lambda: "contributing 0" in said)
             edge.raw, edge.status = b"no gateway", 502
-            while not any("waiting: " in state for state in said):
+            while not life.done() and not any("waiting: " in state for state in said):
                 time.sleep(0.01)
             edge.raw, edge.status = None, 200
             while not life.done():
                 work(some, others, until=lambda: False, patience=1)
+    assert any("waiting: " in state for state in said)
     assert (life.result().id, life.result().phase) == (number, "final")
 
 
